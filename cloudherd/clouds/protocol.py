@@ -1,0 +1,192 @@
+"""What a cloud must be able to do for Cloudherd: the one protocol that every provider implements.
+
+Drivers are blocking and belong to one thread at a time; the thread adapter gives each thread its own. A driver never
+retries
+a creation by itself, never touches a VM that it was not told to, and never passes on a client library's exception
+text or a
+URL: both can hold user data and keys. All its failures are `CloudError`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+MESSAGE_LIMIT = 300
+
+
+class ErrorKind(StrEnum):
+    """What a failure means for the caller. Only `UNKNOWN` and `UNREACHABLE` leave open whether a creation happened."""
+
+    FULL = "Full"  # no room of this flavor or on this account; nothing was made
+    THROTTLED = "Throttled"  # too many calls; nothing was done
+    DENIED = "Denied"  # the credentials are refused; nothing was done
+    UNREACHABLE = "Unreachable"  # no answer, or none that can be understood
+    INVALID = "Invalid"  # the request can never succeed as it is; nothing was made
+    NOT_FOUND = "NotFound"  # the VM, flavor or image named does not exist
+    UNKNOWN = "UnknownOutcome"  # the call was sent and its outcome is not known
+
+
+class CloudError(Exception):
+    """A failure as the cloud tells it: `code` and `message` are the cloud's own words, parsed and bounded."""
+
+    def __init__(self, kind: ErrorKind, code: str, message: str = "", *, flavor_only: bool = False) -> None:
+        super().__init__(f"{code}: {message}" if message else code)
+        self.kind = kind
+        self.code = code[:64]
+        self.message = message[:MESSAGE_LIMIT]
+        self.flavor_only = flavor_only
+        """With `FULL`: only this flavor has no room (no capacity); else the account's limit is reached, which fills
+        every flavor.
+        """
+
+
+class VMState(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    DELETING = "deleting"
+    DELETED = "deleted"  # still listed, though gone for good
+    ERROR = "error"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class VM:
+    """A VM as a cloud reports it. `id` is the cloud's own; `detail` the cloud's words on its state, parsed and
+    bounded.
+    """
+
+    id: str
+    name: str
+    state: VMState
+    tags: Mapping[str, str] = field(default_factory=dict)
+    private: tuple[str, ...] = ()
+    public: tuple[str, ...] = ()
+    flavor: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All VMs within `scope` that the credentials can see, other people's too. `complete` is false where pages are
+    missing.
+    """
+
+    scope: str
+    vms: tuple[VM, ...]
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    id: str
+    name: str
+    cpus: float
+    memory: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the cloud allows in all, foreign VMs included; None where it does not say."""
+
+    instances: int | None = None
+    cpus: float | None = None
+    memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchRequest:
+    """One VM to be. `token` makes the call idempotent where the cloud knows tokens; `tags` must be on the VM from its
+    first moment.
+    """
+
+    token: str
+    name: str
+    flavor: str
+    image: str
+    tags: Mapping[str, str]
+    user_data: bytes = b""
+    network: str = ""
+    security_groups: tuple[str, ...] = ()
+    public_address: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a provider can do, declared so that what it lacks is told to the user and worked around, never met by
+    surprise.
+    """
+
+    idempotency_token: bool
+    tags_at_creation: bool
+    limits_readable: bool
+    max_user_data: int  # bytes
+    visibility_seconds: float  # how long a new VM may be missing from listings
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """All that a driver needs to talk to one account. `credentials` must never reach a log, a message or a repr."""
+
+    account: str  # <namespace>.<name>
+    region: str = ""
+    endpoint: str = ""
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    simulated: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Driver(Protocol):
+    """A live connection to one account, for one thread. Every method may raise CloudError."""
+
+    def list_vms(self) -> Listing:
+        """All pages, or an error, or `complete=False`: never a part that looks like the whole."""
+        ...
+
+    def get_vm(self, vm_id: str) -> VM | None:
+        """One VM by the cloud's own ID, asked of the cloud; None only where the cloud says that it does not exist."""
+        ...
+
+    def create_vm(self, request: LaunchRequest) -> VM:
+        """Launch, tags included. The same token again gives the same VM where `capabilities.idempotency_token`."""
+        ...
+
+    def destroy_vm(self, vm_id: str) -> None:
+        """Ask for its end; a VM that is already gone is no error. The end itself is seen in listings."""
+        ...
+
+    def sizes(self) -> list[Size]: ...
+
+    def images(self, wanted: tuple[str, ...]) -> list[Image]:
+        """Those of the `wanted` names or IDs that exist (a public cloud has too many to list them all)."""
+        ...
+
+    def limits(self) -> Limits: ...
+
+
+class Provider(Protocol):
+    """A kind of cloud. The class that an entry point of the group `cloudherd.clouds` names is called without
+    arguments.
+    """
+
+    name: str
+    capabilities: Capabilities
+    credentials_model: type[BaseModel]  # the keys of an account's Secret
+    options_model: type[BaseModel]  # spec.options of an account
+    launch_options_model: type[BaseModel]  # machine.options of a service
+
+    def connect(self, connection: Connection) -> Driver:
+        """A driver; must not call the cloud."""
+        ...
