@@ -1,1 +1,1 @@
-"""What a developer's machine needs around Cloudherd: a control plane and the servers of `make up`, their life and death."""
+"""What a developer needs around Cloudherd: a control plane, the servers of `make up`, and their life and death."""
