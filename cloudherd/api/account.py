@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from cloudherd.api.meta import Condition, DnsName, Model, Resource, ShortText, Text
-from cloudherd.api.quantity import DURATION_PATTERN, QUANTITY_PATTERN, parse_quantity
-
-Quantity = Annotated[
-    str | int, Field(json_schema_extra={"x-kubernetes-int-or-string": True, "pattern": QUANTITY_PATTERN})
-]
-Duration = Annotated[str, StringConstraints(max_length=32, pattern=DURATION_PATTERN)]
-Count = Annotated[int, Field(ge=0, le=1_000_000)]
+from cloudherd.api.fields import (
+    CloudName,
+    Count,
+    DnsLabel,
+    DnsName,
+    Duration,
+    MemoryText,
+    Options,
+    Quantity,
+    ShortText,
+    Text,
+    duration_between,
+)
+from cloudherd.api.meta import AGE, Column, Conditions, Model, Resource, of_condition
+from cloudherd.api.quantity import parse_quantity
+from cloudherd.api.schema import IMMUTABLE, Crd, Rule, named, validated
+from cloudherd.api.selector import LabelSelector
 
 
 class SecretRef(Model):
@@ -26,7 +35,13 @@ class Quota(Model):
 
     instances: Count | None = None
     cpus: Quantity | None = None
-    memory: Quantity | None = None
+    memory: (
+        Annotated[
+            Quantity,
+            Crd(Rule("type(self) == int || !self.endsWith('m')", "memory is in bytes: write it like 256Gi or 512M")),
+        ]
+        | None
+    ) = None
 
     @property
     def memory_bytes(self) -> float | None:
@@ -37,39 +52,16 @@ class Quota(Model):
         return None if self.cpus is None else parse_quantity(self.cpus)
 
 
-class LabelSelectorRequirement(Model):
-    key: ShortText
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
-    values: Annotated[list[ShortText], Field(max_length=32)] = Field(default_factory=list)
-
-
-class LabelSelector(Model):
-    """A label selector as metav1 has it; an empty one matches everything."""
-
-    match_labels: Annotated[dict[str, ShortText], Field(max_length=32)] = Field(default_factory=dict)
-    match_expressions: Annotated[list[LabelSelectorRequirement], Field(max_length=16)] = Field(default_factory=list)
-
-    def matches(self, labels: dict[str, str]) -> bool:
-        return all(labels.get(key) == value for key, value in self.match_labels.items()) and all(
-            _holds(requirement, labels) for requirement in self.match_expressions
-        )
-
-
-def _holds(requirement: LabelSelectorRequirement, labels: dict[str, str]) -> bool:
-    present = requirement.key in labels
-    match requirement.operator:
-        case "Exists":
-            return present
-        case "DoesNotExist":
-            return not present
-        case "In":
-            return present and labels[requirement.key] in requirement.values
-        case "NotIn":
-            return not present or labels[requirement.key] not in requirement.values
-
-
 class AllowedNamespaces(Model):
     """Who may place Instances on an account, as Gateway API's allowedRoutes has it."""
+
+    model_config = validated(
+        Rule(
+            "(self.from == 'Selector') == has(self.selector)",
+            "selector goes with from: Selector, and only with it; add the one or take out the other",
+            field=".selector",
+        )
+    )
 
     from_: Literal["Same", "All", "Selector"] = Field("Same", alias="from")
     selector: LabelSelector | None = None
@@ -79,34 +71,70 @@ class Network(Model):
     """Where a VM's ports go; what is left out is the cloud's default."""
 
     name: ShortText | None = None
-    security_groups: Annotated[list[ShortText], Field(max_length=16)] = Field(default_factory=list)
+    """A subnet or network, by name or ID."""
+    security_groups: Annotated[list[ShortText], Crd(maxItems=16)] = Field(default_factory=list)
     public_address: bool = False
 
 
 class SimulatedSettings(Model):
     """The simulated cloud of one account; a change acts on the running cloud at once."""
 
-    capacity: Annotated[Count | None, Field(description="VMs that the cloud can hold; left out, no limit")] = None
-    boot_seconds: Annotated[float, Field(ge=0, le=86400)] = 0
-    latency_seconds: Annotated[float, Field(ge=0, le=600)] = 0
-    listing_lag_seconds: Annotated[float, Field(ge=0, le=3600)] = 0
-    limits_readable: Annotated[bool, Field(description="false: the capacity is learnt by being refused only")] = True
+    capacity: Count | None = None
+    """VMs that the cloud can hold; left out, no limit."""
+    boot_seconds: Annotated[float, Crd(minimum=0, maximum=86400)] = 0
+    latency_seconds: Annotated[float, Crd(minimum=0, maximum=600)] = 0
+    listing_lag_seconds: Annotated[float, Crd(minimum=0, maximum=3600)] = 0
+    limits_readable: bool = True
+    """false: the capacity is learnt by being refused only."""
+
+
+_ELSEWHERE = "{} is immutable, since the VMs there would be lost sight of: make another CloudAccount"
 
 
 class AccountSpec(Model):
-    provider: Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
-    region: ShortText | None = None
-    endpoint: Text | None = None
+    model_config = validated(
+        Rule("has(self.region) == has(oldSelf.region)", _ELSEWHERE.format("region"), field=".region"),
+        Rule(
+            "!has(self.simulated) || self.provider == 'simulated'",
+            "simulated goes with provider: simulated only; take it out",
+            field=".simulated",
+        ),
+    )
+
+    provider: Annotated[DnsLabel, Crd(Rule(IMMUTABLE, _ELSEWHERE.format("provider")))]
+    """The kind of cloud: simulated, ec2 or one that another package offers. Immutable, like region."""
+    region: Annotated[ShortText, Crd(Rule(IMMUTABLE, _ELSEWHERE.format("region")))] | None = None
+    endpoint: (
+        Annotated[
+            Text,
+            Crd(
+                Rule(
+                    "isURL(self) && url(self).getScheme() in ['http', 'https'] && !self.contains('@')",
+                    "write a URL like https://cloud.example.org:5000 without a user or password: "
+                    "those belong into the Secret that credentialsRef names",
+                )
+            ),
+        ]
+        | None
+    ) = None
+    """Left out for the provider's public one."""
     credentials_ref: SecretRef | None = None
+    """A Secret in this namespace, with the provider's own names of keys."""
     quota: Quota = Field(default_factory=Quota)
-    allowed_namespaces: AllowedNamespaces = Field(default_factory=AllowedNamespaces)
-    flavors: Annotated[dict[str, ShortText], Field(max_length=64)] = Field(default_factory=dict)
-    images: Annotated[dict[str, ShortText], Field(max_length=64)] = Field(default_factory=dict)
+    allowed_namespaces: AllowedNamespaces = AllowedNamespaces()
+    flavors: Annotated[dict[str, CloudName], Crd(maxProperties=64)] = Field(default_factory=dict)
+    """From names used in manifests to the cloud's own sizes, by name or ID."""
+    images: Annotated[dict[str, CloudName], Crd(maxProperties=64)] = Field(default_factory=dict)
+    """From names used in manifests to the cloud's own images, by name or ID."""
     network: Network = Field(default_factory=Network)
     unschedulable: bool = False
-    poll_interval: Duration = "60s"
-    changing_poll_interval: Duration = "2s"
-    options: Annotated[dict[str, Any], Field(max_length=32)] = Field(default_factory=dict)
+    """Cordon: keep what runs, place nothing new."""
+    poll_interval: Annotated[Duration, duration_between("1s", "24h")] = "60s"
+    """How often the cloud is listed while nothing changes."""
+    changing_poll_interval: Annotated[Duration, duration_between("100ms", "1h")] = "2s"
+    """How often it is listed while a VM is on its way up or down."""
+    options: Options = Field(default_factory=dict)
+    """Provider-specific."""
     simulated: SimulatedSettings | None = None
 
 
@@ -128,7 +156,7 @@ class FlavorStatus(Model):
     name: ShortText
     id: ShortText
     cpus: float = 0
-    memory: Annotated[str, StringConstraints(max_length=32)] = "0"
+    memory: MemoryText = "0"
 
     @property
     def memory_bytes(self) -> float:
@@ -140,7 +168,7 @@ class Limit(Model):
 
     instances: int | None = None
     cpus: float | None = None
-    memory: Annotated[str, StringConstraints(max_length=32)] | None = None
+    memory: MemoryText | None = None
 
     @property
     def memory_bytes(self) -> float | None:
@@ -150,7 +178,7 @@ class Limit(Model):
 class Usage(Model):
     instances: int = 0
     cpus: float = 0
-    memory: Annotated[str, StringConstraints(max_length=32)] = "0"
+    memory: MemoryText = "0"
 
     @property
     def memory_bytes(self) -> float:
@@ -163,14 +191,41 @@ class AccountStatus(Model):
     limit: Limit | None = None
     used: Usage | None = None
     foreign: Usage | None = None
-    full: Annotated[list[FullMark], Field(max_length=128)] = Field(default_factory=list)
-    flavors: Annotated[list[FlavorStatus], Field(max_length=64)] = Field(default_factory=list)
-    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
+    full: Annotated[list[FullMark], Crd(maxItems=128)] = Field(default_factory=list)
+    flavors: Annotated[list[FlavorStatus], named(64)] = Field(default_factory=list)
+    conditions: Conditions = Field(default_factory=list)
 
 
 class CloudAccount(Resource):
+    """One set of credentials at one cloud, with what it may hold."""
+
+    model_config = validated(
+        Rule(
+            "!self.metadata.name.contains('.')",
+            "metadata.name must have no dots, since tags at the cloud say <namespace>.<name>",
+        )
+    )
+
     kind: ClassVar[str] = "CloudAccount"
     plural: ClassVar[str] = "cloudaccounts"
+    short: ClassVar[str] = "acct"
+    name_limit: ClassVar[int] = 63
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("Provider", ".spec.provider"),
+        Column("Region", ".spec.region"),
+        Column("Ready", of_condition("Ready", "status")),
+        Column("Reason", of_condition("Ready", "reason")),
+        Column("Used", ".status.used.instances", "integer"),
+        Column("Limit", ".status.limit.instances", "integer"),
+        Column("Quota", ".spec.quota.instances", "integer"),
+        Column("Full", ".status.full[0].reason"),
+        Column("Full-Until", ".status.full[0].until", wide=True),
+        Column("Foreign", ".status.foreign.instances", "integer", wide=True),
+        Column("Cordoned", ".spec.unschedulable", "boolean", wide=True),
+        Column("Scope", ".status.scope", wide=True),
+        AGE,
+        Column("Message", of_condition("Ready", "message")),
+    )
 
     spec: AccountSpec
     status: AccountStatus = Field(default_factory=AccountStatus)

@@ -3,19 +3,47 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from cloudherd.api.account import Count, Duration, LabelSelector, SecretRef
-from cloudherd.api.meta import Condition, DnsLabel, DnsName, Model, Resource, ShortText, Text
+from cloudherd.api.account import SecretRef
+from cloudherd.api.context import ParameterText
+from cloudherd.api.fields import (
+    CloudName,
+    Count,
+    DnsLabel,
+    DnsName,
+    Grace,
+    IntOrPercent,
+    Options,
+    Replicas,
+    ShortText,
+    Tags,
+    Text,
+    Timeout,
+)
+from cloudherd.api.meta import AGE, Column, Conditions, Model, Resource, of_condition
+from cloudherd.api.schema import IMMUTABLE, Crd, Rule, named, validated
+from cloudherd.api.selector import LabelSelector
 
-Replicas = Annotated[int, Field(ge=0, le=10_000)]
-Tags = Annotated[dict[str, ShortText], Field(max_length=32)]
-Options = Annotated[dict[str, Any], Field(max_length=32)]
-IntOrPercent = Annotated[
-    int | str, Field(json_schema_extra={"x-kubernetes-int-or-string": True, "pattern": r"^(100|[1-9]?[0-9])%$"})
-]
+BOUNDS = (
+    Rule(
+        "!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
+        "minReplicas must not be above maxReplicas: lower the one or raise the other",
+        field=".minReplicas",
+    ),
+    Rule(
+        "!has(self.replicas) || !has(self.minReplicas) || self.replicas >= self.minReplicas",
+        "replicas must not be below minReplicas: ask for more or lower minReplicas",
+        field=".replicas",
+    ),
+    Rule(
+        "!has(self.replicas) || !has(self.maxReplicas) || self.replicas <= self.maxReplicas",
+        "replicas must not be above maxReplicas: ask for less or raise maxReplicas",
+        field=".replicas",
+    ),
+)
 
 
 class NameRef(Model):
@@ -31,41 +59,74 @@ class MachineOverride(Model):
     match wins.
     """
 
+    model_config = validated(
+        Rule(
+            "has(self.provider) || has(self.account)",
+            "an override needs a provider or an account (a name or namespace.name) that it is for",
+        )
+    )
+
     provider: ShortText | None = None
     account: ShortText | None = None
-    flavor: ShortText | None = None
-    image: ShortText | None = None
+    flavor: CloudName | None = None
+    image: CloudName | None = None
     options: Options = Field(default_factory=dict)
 
 
 class Machine(Model):
     """`flavor` and `image` are names that accounts translate."""
 
-    flavor: Annotated[str, StringConstraints(min_length=1, max_length=256)]
-    image: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    flavor: CloudName
+    image: CloudName
     tags: Tags = Field(default_factory=dict)
+    """The user's own tags, put on the VMs at the cloud."""
     options: Options = Field(default_factory=dict)
-    deletion_grace: Duration = "0s"
-    overrides: Annotated[list[MachineOverride], Field(max_length=16)] = Field(default_factory=list)
+    """Provider-specific."""
+    deletion_grace: Grace = "0s"
+    """The time that a VM has to shut down by itself before it is destroyed."""
+    overrides: Annotated[list[MachineOverride], Crd(maxItems=16)] = Field(default_factory=list)
 
 
 class Readiness(Model):
     when: Literal["Running"] = "Running"
-    timeout: Duration = "10m"
+    timeout: Timeout = "10m"
+    """A VM that is not ready by then has failed and is replaced."""
 
 
 class Service(Model):
+    model_config = validated(
+        *BOUNDS,
+        Rule(
+            "!has(self.dependsOn) || !(self.name in self.dependsOn)",
+            "a service cannot depend on itself: take its own name out of dependsOn",
+            field=".dependsOn",
+        ),
+    )
+
     name: DnsLabel
-    type: Literal["Fixed", "Scalable"]
+    type: Annotated[
+        Literal["Fixed", "Scalable"],
+        Crd(Rule(IMMUTABLE, "the type of a service is immutable: add a service by another name and take this one out")),
+    ]
+    """Fixed: one copy of the service at every site. Scalable: its VMs are spread over the sites."""
     replicas: Replicas | None = None
+    """The VMs asked for (of a Fixed service: at every site). Left out, the ClusterService's own count rules (kubectl
+    scale, autoscalers).
+    """
     min_replicas: Replicas | None = None
+    """The lower bound of replicas; no guarantee."""
     max_replicas: Replicas | None = None
-    depends_on: Annotated[list[DnsLabel], Field(max_length=8)] = Field(default_factory=list)
+    """The upper bound of replicas."""
+    depends_on: Annotated[list[DnsLabel], Crd(maxItems=8, x_kubernetes_list_type="set")] = Field(default_factory=list)
+    """Fixed services whose VMs must be ready at a site before one of this service starts there."""
     context_ref: NameRef
-    parameters: Annotated[dict[str, Text], Field(max_length=64)] = Field(default_factory=dict)
-    parameters_from: Annotated[list[ParametersSource], Field(max_length=8)] = Field(default_factory=list)
+    """The Context, in this namespace, of which the VMs' user data is rendered."""
+    parameters: Annotated[dict[str, ParameterText], Crd(maxProperties=64)] = Field(default_factory=dict)
+    """Values for the Context's parameters."""
+    parameters_from: Annotated[list[ParametersSource], Crd(maxItems=8)] = Field(default_factory=list)
+    """Opaque Secrets of this namespace whose keys are values for the Context's parameters."""
     machine: Machine
-    readiness: Readiness = Field(default_factory=Readiness)
+    readiness: Readiness = Readiness()
 
     @property
     def fixed(self) -> bool:
@@ -75,35 +136,87 @@ class Service(Model):
 class AccountEntry(Model):
     """Accounts by name or by selector, in the cluster's namespace unless `namespace` says another."""
 
+    model_config = validated(
+        Rule(
+            "has(self.name) != has(self.selector)",
+            "an entry of accounts has either name or selector: give one of them, and only one",
+        )
+    )
+
     name: DnsName | None = None
     selector: LabelSelector | None = None
     namespace: DnsLabel | None = None
     max_instances: Count | None = None
+    """The most VMs of this cluster on one account, those of Fixed services included."""
 
 
 class Burst(Model):
     enabled: bool = True
-    min_instances: Annotated[int, Field(ge=1, le=10_000)] = 1
-    max_sites: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    min_instances: Annotated[int, Crd(minimum=1, maximum=10_000)] = 1
+    """No further site is opened for fewer VMs of Scalable services than this."""
+    max_sites: Annotated[int, Crd(minimum=1, maximum=1_000)] | None = None
+    """The most sites in all; left out, no limit."""
 
 
 class Placement(Model):
-    accounts: Annotated[list[AccountEntry], Field(min_length=1, max_length=64)]
+    accounts: Annotated[list[AccountEntry], Crd(minItems=1, maxItems=64)]
+    """In order of preference."""
     strategy: Literal["Ordered", "Balanced"] = "Ordered"
-    burst: Burst = Field(default_factory=Burst)
+    """Ordered: fill one site, then burst to the next. Balanced: as many VMs at each."""
+    burst: Burst = Burst()
 
 
 class UpdateStrategy(Model):
+    """Counted per service (Fixed: per site)."""
+
+    model_config = validated(
+        Rule(
+            """(self.maxUnavailable != 0 && self.maxUnavailable != '0%')
+                || (self.maxSurge != 0 && self.maxSurge != '0%')""",
+            "maxUnavailable and maxSurge must not both be 0, since nothing could be replaced then: raise one of them",
+            field=".maxUnavailable",
+        )
+    )
+
     type: Literal["RollingUpdate", "OnDelete"] = "RollingUpdate"
     max_unavailable: IntOrPercent = "25%"
     max_surge: IntOrPercent = 0
 
 
+def _no_dependency(wrong: str, message: str) -> Rule:
+    """`wrong` says in CEL which dependency is refused: that of the service `s` on the name `d`. `message` has a %s for
+    the first service that has one.
+    """
+    bad = f"has(s.dependsOn) && s.dependsOn.exists(d, {wrong})"
+    return Rule(
+        f"!self.exists(s, {bad})",
+        message.replace("%s", "a service"),
+        details=f"'{message}'.format([self.filter(s, {bad})[0].name])",
+    )
+
+
+_DEPENDENCIES = (
+    _no_dependency(
+        "!self.exists(o, o.name == d)",
+        "dependsOn of %s names a service that is not in spec.services: add it there or take it out of dependsOn",
+    ),
+    _no_dependency(
+        "self.exists(o, o.name == d && o.type == 'Scalable')",
+        "dependsOn of %s names a Scalable service: take it out; every site has only the Fixed ones",
+    ),
+    _no_dependency(
+        "d != s.name && self.exists(o, o.name == d && has(o.dependsOn) && s.name in o.dependsOn)",
+        "dependsOn of %s names a service that itself depends on it: take the one out of the dependsOn of the other",
+    ),
+)
+
+
 class ClusterSpec(Model):
-    services: Annotated[list[Service], Field(min_length=1, max_length=32)]
+    services: Annotated[list[Service], named(32, minItems=1), Crd(*_DEPENDENCIES)]
     placement: Placement
-    update_strategy: UpdateStrategy = Field(default_factory=UpdateStrategy)
+    update_strategy: UpdateStrategy = UpdateStrategy()
     paused: bool = False
+    """Stop all but deletion and status."""
 
     def service(self, name: str) -> Service | None:
         return next((service for service in self.services if service.name == name), None)
@@ -123,7 +236,7 @@ class AccountKeyRef(Model):
 
 
 class SiteStatus(Model):
-    """`state` is Open, Opening, Closing or Closed; `failures` in a row of a fixed service that was never ready there."""
+    """`failures` are those in a row of a fixed service that was never ready there."""
 
     account_ref: AccountKeyRef
     state: Literal["Opening", "Open", "Closing", "Closed"]
@@ -136,14 +249,41 @@ class SiteStatus(Model):
 
 class ClusterStatus(Model):
     observed_generation: int = 0
-    services: Annotated[list[ServiceCount], Field(max_length=32)] = Field(default_factory=list)
-    sites: Annotated[list[SiteStatus], Field(max_length=1024)] = Field(default_factory=list)
-    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
+    services: Annotated[list[ServiceCount], named(64)] = Field(default_factory=list)
+    sites: Annotated[list[SiteStatus], Crd(maxItems=1024)] = Field(default_factory=list)
+    conditions: Conditions = Field(default_factory=list)
 
 
 class VirtualCluster(Resource):
+    """A cluster of VMs in services, kept alive across many clouds."""
+
+    model_config = validated(
+        Rule(
+            "!self.metadata.name.contains('.')",
+            "metadata.name must have no dots, since host names of VMs are made of it",
+        ),
+        Rule(
+            "self.spec.services.all(s, size(self.metadata.name) + size(s.name) <= 46)",
+            "metadata.name and each name in spec.services may have 46 characters together: shorten one",
+            details="""'metadata.name and %s in spec.services have more than 46 characters together: shorten one'
+                .format([self.spec.services.filter(s, size(self.metadata.name) + size(s.name) > 46)[0].name])""",
+        ),
+    )
+
     kind: ClassVar[str] = "VirtualCluster"
     plural: ClassVar[str] = "virtualclusters"
+    short: ClassVar[str] = "vc"
+    name_limit: ClassVar[int] = 45
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("Ready", of_condition("Ready", "status")),
+        Column("Reason", of_condition("Ready", "reason")),
+        Column("Placed", of_condition("Placed", "status")),
+        Column("Progressing", of_condition("Progressing", "status"), wide=True),
+        Column("Strategy", ".spec.placement.strategy", wide=True),
+        Column("Paused", ".spec.paused", "boolean", wide=True),
+        AGE,
+        Column("Message", of_condition("Ready", "message")),
+    )
 
     spec: ClusterSpec
     status: ClusterStatus = Field(default_factory=ClusterStatus)

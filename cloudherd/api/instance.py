@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from cloudherd.api.account import Duration, Network, SecretRef
-from cloudherd.api.cluster import AccountKeyRef, Options, Tags
-from cloudherd.api.meta import Condition, DnsLabel, Model, ObjectKey, Resource, ShortText
+from cloudherd.api.account import Network, SecretRef
+from cloudherd.api.cluster import AccountKeyRef
+from cloudherd.api.fields import DnsLabel, Grace, Options, ShortText, Tags
+from cloudherd.api.meta import AGE, Column, Condition, Conditions, Model, ObjectKey, Resource, of_condition
+from cloudherd.api.schema import Crd, Rule, immutable_but, text, validated
 
 Phase = Literal["Pending", "Launching", "Running", "Ready", "Terminating", "Failed"]
 PowerState = Literal["Running", "Stopped", "Suspended"]
@@ -19,14 +21,19 @@ class Resources(Model):
     count.
     """
 
-    cpus: float = 0
-    memory: Annotated[int, Field(ge=0)] = 0
+    cpus: Annotated[float, Crd(minimum=0)] = 0
+    memory: Annotated[int, Crd(minimum=0)] = 0
 
 
 class InstanceSpec(Model):
     """The whole request. Immutable but for `powerState`."""
 
-    id: Annotated[str, StringConstraints(max_length=36, pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+    model_config = immutable_but("powerState", "is immutable: delete the Instance, and the gateway makes another one")
+
+    id: Annotated[
+        str,
+        text(36, "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "the id of an Instance is a UUID in lower case"),
+    ]
     cluster_name: DnsLabel
     service_name: DnsLabel
     account_ref: AccountKeyRef
@@ -37,15 +44,15 @@ class InstanceSpec(Model):
     options: Options = Field(default_factory=dict)
     tags: Tags = Field(default_factory=dict)
     power_state: PowerState = "Running"
-    deletion_grace: Duration = "0s"
+    deletion_grace: Grace = "0s"
     user_data_ref: SecretRef
-    revision: Annotated[str, StringConstraints(max_length=64)]
-    recipe: Annotated[int, Field(ge=1)] = 1
+    revision: Annotated[str, text(64)]
+    recipe: Annotated[int, Crd(minimum=1)] = 1
 
 
 class Addresses(Model):
-    private: Annotated[list[ShortText], Field(max_length=16)] = Field(default_factory=list)
-    public: Annotated[list[ShortText], Field(max_length=16)] = Field(default_factory=list)
+    private: Annotated[list[ShortText], Crd(maxItems=16)] = Field(default_factory=list)
+    public: Annotated[list[ShortText], Crd(maxItems=16)] = Field(default_factory=list)
 
     @property
     def first(self) -> str:
@@ -56,17 +63,43 @@ class Addresses(Model):
 class InstanceStatus(Model):
     observed_generation: int = 0
     phase: Phase = "Pending"
-    provider_id: Annotated[str, StringConstraints(max_length=512)] | None = Field(None, alias="providerID")
+    provider_id: Annotated[str, text(512)] | None = Field(None, alias="providerID")
     addresses: Addresses | None = None
-    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
+    conditions: Conditions = Field(default_factory=list)
 
 
 class Instance(Resource):
+    """The record of one VM: made by the gateway, bound once to one account, never moved, only replaced."""
+
+    model_config = validated(
+        Rule(
+            "self.metadata.name.startsWith(self.spec.clusterName + '-' + self.spec.serviceName + '-')",
+            "metadata.name must be <spec.clusterName>-<spec.serviceName>-<slot>",
+        )
+    )
+
     kind: ClassVar[str] = "Instance"
     plural: ClassVar[str] = "instances"
+    short: ClassVar[str] = "inst"
+    name_limit: ClassVar[int] = 54  # the VM's name has nine characters more and must fit in 63
+    selectable: ClassVar[tuple[str, ...]] = (".spec.clusterName", ".spec.serviceName", ".spec.accountRef.name")
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("Service", ".spec.serviceName"),
+        Column("Account", ".spec.accountRef.name"),
+        Column("Phase", ".status.phase"),
+        Column("Address", ".status.addresses.private[0]"),
+        Column("Reason", of_condition("Ready", "reason")),
+        Column("Public", ".status.addresses.public[0]", wide=True),
+        Column("Flavor", ".spec.flavor", wide=True),
+        Column("Image", ".spec.image", wide=True),
+        Column("Revision", ".spec.revision", wide=True),
+        Column("Provider-ID", ".status.providerID", wide=True),
+        AGE,
+        Column("Message", of_condition("Ready", "message")),
+    )
 
     spec: InstanceSpec
-    status: InstanceStatus = Field(default_factory=InstanceStatus)
+    status: Annotated[InstanceStatus, Crd(default={"phase": "Pending"})] = Field(default_factory=InstanceStatus)
 
     @property
     def account(self) -> ObjectKey:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+from cloudherd.api.schema import Crd, named, text
 
 GROUP = "cloudherd.dev"
 VERSION = "v1alpha1"
-
-DnsLabel = Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
-DnsName = Annotated[
-    str, StringConstraints(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-]
-Text = Annotated[str, StringConstraints(max_length=1024)]
-ShortText = Annotated[str, StringConstraints(max_length=256)]
 
 
 class ObjectKey(NamedTuple):
@@ -32,7 +28,13 @@ class ObjectKey(NamedTuple):
 class Model(BaseModel):
     """Reads what it knows and ignores the rest, so that an older operator survives a newer CRD."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,  # `kubectl explain` shows them
+    )
 
     def wire(self) -> dict[str, Any]:
         """The JSON form that Kubernetes stores; fields that were never set are left out."""
@@ -42,12 +44,15 @@ class Model(BaseModel):
 class Condition(Model):
     """A condition as metav1.Condition has it."""
 
-    type: Annotated[str, StringConstraints(max_length=64)]
+    type: Annotated[str, text(64)]
     status: Literal["True", "False", "Unknown"]
-    reason: Annotated[str, StringConstraints(max_length=64)]
-    message: Annotated[str, StringConstraints(max_length=2048)] = ""
+    reason: Annotated[str, text(64)]
+    message: Annotated[str, text(2048)] = ""
     last_transition_time: datetime
-    observed_generation: Annotated[int, Field(ge=0)] = 0
+    observed_generation: Annotated[int, Crd(minimum=0)] = 0
+
+
+Conditions = Annotated[list[Condition], named(16, key="type")]
 
 
 class ObjectMeta(Model):
@@ -63,11 +68,38 @@ class ObjectMeta(Model):
     deletion_timestamp: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of `kubectl get`. `path` is a simple JSON path, of which the first result is shown; a `wide` one shows
+    with `-o wide` only.
+    """
+
+    name: str
+    path: str
+    type: Literal["string", "integer", "boolean", "date"] = "string"
+    wide: bool = False
+
+
+AGE = Column("Age", ".metadata.creationTimestamp", "date")
+
+
+def of_condition(type_: str, field: Literal["status", "reason", "message"]) -> str:
+    """The JSON path of a field of a condition."""
+    return f'.status.conditions[?(@.type=="{type_}")].{field}'
+
+
 class Resource(Model):
-    """An object of one of our kinds. `kind` and `plural` name it; subclasses add spec and status."""
+    """An object of one of our kinds. `kind` and `plural` name it; subclasses add spec and status. The rest of the class
+    variables stands in its CRD only.
+    """
 
     kind: ClassVar[str]
     plural: ClassVar[str]
+    short: ClassVar[str]
+    name_limit: ClassVar[int] = 253
+    columns: ClassVar[tuple[Column, ...]]
+    selectable: ClassVar[tuple[str, ...]] = ()
+    scale: ClassVar[dict[str, str] | None] = None
 
     metadata: ObjectMeta
 

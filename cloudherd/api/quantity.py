@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]{1,3})?(m|k|K|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
-DURATION_PATTERN = r"^([0-9]+(ms|s|m|h))+$"
+QUANTITY_PATTERN = r"^[0-9]+([.][0-9]{1,3})?(m|k|K|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
+DURATION_PATTERN = r"^([0-9]{1,6}(ms|s|m|h))+$"
 
 _DECIMAL = {
     "": Decimal(1),
@@ -19,7 +19,7 @@ _DECIMAL = {
     "P": 10**15,
 }
 _BINARY = {f"{unit}i": 1024**power for power, unit in enumerate("KMGTP", start=1)}
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 
 
 def parse_quantity(text: str | int | float) -> float:
@@ -44,4 +44,5 @@ def parse_duration(text: str) -> float:
     """A duration in seconds. ValueError where it is none."""
     if not re.fullmatch(DURATION_PATTERN, text):
         raise ValueError(f"{text!r} is no duration; write it like 90s or 1h30m")
-    return sum(int(number) * _SECONDS[unit] for number, unit in re.findall(r"([0-9]+)(ms|s|m|h)", text))
+    parts = re.findall(r"([0-9]+)(ms|s|m|h)", text)
+    return sum(int(number) * _MILLISECONDS[unit] for number, unit in parts) / 1000
