@@ -1,0 +1,121 @@
+"""Which accounts a cluster may use, in its order of preference, and what each of its services would be there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cloudherd.api import CloudAccount, ObjectKey, VirtualCluster
+from cloudherd.api.cluster import AccountEntry, Machine, Service
+from cloudherd.api.conditions import find
+from cloudherd.api.instance import Resources
+from cloudherd.plan.model import ClusterView, Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One account of the placement. `blocked` says why it gets nothing new (empty: it may); `lacking` the same by
+    service.
+    """
+
+    key: ObjectKey
+    account: CloudAccount | None
+    max_instances: int | None
+    blocked: str
+    offers: Mapping[str, Offer]
+    lacking: Mapping[str, str]
+
+    @property
+    def label(self) -> str:
+        return f"{self.key.namespace}.{self.key.name}"
+
+
+def candidates(view: ClusterView) -> list[Candidate]:
+    """The accounts that the placement matches, in order; the first entry that matches an account counts."""
+    found: dict[ObjectKey, Candidate] = {}
+    for entry in view.cluster.spec.placement.accounts:
+        for key in _matched(entry, view):
+            if key not in found:
+                found[key] = _candidate(key, entry, view)
+    return list(found.values())
+
+
+def _matched(entry: AccountEntry, view: ClusterView) -> list[ObjectKey]:
+    namespace = entry.namespace or view.cluster.namespace
+    if entry.name is not None:
+        return [ObjectKey(namespace, entry.name)]
+    selector = entry.selector
+    return sorted(
+        key
+        for key, account in view.accounts.items()
+        if selector and key.namespace == namespace and selector.matches(account.metadata.labels)
+    )
+
+
+def _candidate(key: ObjectKey, entry: AccountEntry, view: ClusterView) -> Candidate:
+    account = view.accounts.get(key)
+    offers: dict[str, Offer] = {}
+    lacking: dict[str, str] = {}
+    if account:
+        for service in view.cluster.spec.services:
+            offer = offer_of(service.machine, account)
+            if isinstance(offer, Offer):
+                offers[service.name] = offer
+            else:
+                lacking[service.name] = offer
+    return Candidate(key, account, entry.max_instances, _blocked(account, view), offers, lacking)
+
+
+def _blocked(account: CloudAccount | None, view: ClusterView) -> str:
+    if account is None or account.deleting:
+        return "is being deleted" if account else "does not exist"
+    if not allows(account, view.cluster, view.namespaces):
+        return f"does not allow namespace {view.cluster.namespace} (spec.allowedNamespaces)"
+    if account.spec.unschedulable:
+        return "is cordoned (spec.unschedulable)"
+    ready = find(account.status.conditions, "Ready")
+    if ready is None:
+        return "was not looked at yet"
+    if ready.status != "True":
+        return f"is not ready: {ready.message or ready.reason}"
+    return ""
+
+
+def allows(account: CloudAccount, cluster: VirtualCluster, namespaces: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether the account admits Instances from the cluster's namespace."""
+    allowed = account.spec.allowed_namespaces
+    match allowed.from_:
+        case "All":
+            return True
+        case "Same":
+            return account.namespace == cluster.namespace
+        case "Selector":
+            labels = namespaces.get(cluster.namespace)
+            return labels is not None and allowed.selector is not None and allowed.selector.matches(dict(labels))
+
+
+def offer_of(machine: Machine, account: CloudAccount) -> Offer | str:
+    """What this machine is at this account, or what the account lacks for it."""
+    flavor, image, options = machine.flavor, machine.image, dict(machine.options)
+    for override in machine.overrides:
+        if override.provider not in (None, account.spec.provider):
+            continue
+        if override.account not in (None, account.name, f"{account.namespace}.{account.name}"):
+            continue
+        flavor, image = override.flavor or machine.flavor, override.image or machine.image
+        options = {**machine.options, **override.options}
+    known = next((item for item in account.status.flavors if item.name == flavor), None)
+    if flavor not in account.spec.flavors:
+        return f"lacks the flavor {flavor} (spec.flavors)"
+    if image not in account.spec.images:
+        return f"lacks the image {image} (spec.images)"
+    if known is None:
+        return f"has the flavor {flavor} as {account.spec.flavors[flavor]}, which its cloud does not know"
+    resources = Resources(cpus=known.cpus, memory=int(known.memory_bytes))
+    return Offer(flavor, image, known.id, account.spec.images[image], options, resources)
+
+
+def services_of(cluster: VirtualCluster) -> tuple[list[Service], list[Service]]:
+    """The fixed services and the scalable ones, each in the manifest's order."""
+    services = cluster.spec.services
+    return [one for one in services if one.fixed], [one for one in services if not one.fixed]

@@ -1,0 +1,123 @@
+"""What the VMs of one service at one site boot with: from context, parameters and the neighbours' addresses to a
+revision.
+
+Never renders: it reads results by the hash of their input, and says which it lacks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cloudherd.api import CloudAccount, Context, Instance
+from cloudherd.api.cluster import Service
+from cloudherd.plan.capacity import ending
+from cloudherd.plan.model import RECIPE, ClusterView, Offer, UserData
+from cloudherd.plan.rollout import is_ready
+from cloudherd.plan.slots import slot_of
+from cloudherd.rendering.model import RenderRequest
+from cloudherd.rendering.values import ServiceAddresses, parameter_values, template_values
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not to be had yet, and not for lack of anything that the user must do."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Not to be had until the user mends something; `why` is one sentence that names it."""
+
+    why: str
+
+
+Outcome = UserData | RenderRequest | Wait | Broken
+
+
+def addresses_of(instances: Sequence[Instance]) -> ServiceAddresses:
+    """What templates see of a fixed service at a site; `address` is that of the lowest slot."""
+    by_slot = sorted(instances, key=slot_of)
+    found = [one.status.addresses.first for one in by_slot if one.status.addresses]
+    return ServiceAddresses(
+        address=found[0] if found else "", addresses=tuple(found), hostname=by_slot[0].vm_name if by_slot else ""
+    )
+
+
+def revision_of(recipe: int, content: bytes, offer: Offer) -> str:
+    """A hash of what the cluster's owner wrote, by the recipe of the Instance that it is compared with."""
+    if recipe != RECIPE:
+        raise ValueError(f"recipe {recipe} is not known")
+    parts = [hashlib.sha256(content).hexdigest(), offer.flavor, offer.image, dict(offer.options)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def secret_name(cluster: str, service: str, account: str, revision: str) -> str:
+    """One Secret per site, service and revision."""
+    digest = hashlib.sha256(f"{account}\n{revision}".encode()).hexdigest()[:10]
+    return f"{cluster}-{service}-{digest}"
+
+
+def user_data(
+    view: ClusterView,
+    service: Service,
+    account: CloudAccount,
+    offer: Offer,
+    neighbours: Mapping[str, ServiceAddresses],
+) -> Outcome:
+    """The user data of `service` at the site on `account`, whose fixed services it depends on are `neighbours`."""
+    context = view.contexts.get(service.context_ref.name)
+    if context is None:
+        return Broken(
+            f"service {service.name}: Context {service.context_ref.name} does not exist in namespace "
+            f"{view.cluster.namespace}; create it or correct contextRef"
+        )
+    parameters = _parameters(view, service, context)
+    if isinstance(parameters, Broken):
+        return parameters
+    values = template_values(
+        cluster=view.cluster.name,
+        namespace=view.cluster.namespace,
+        service=service.name,
+        account=account.name,
+        provider=account.spec.provider,
+        region=account.spec.region or "",
+        services=neighbours,
+        parameters=parameters,
+    )
+    request = RenderRequest(tuple((part.content_type, part.template) for part in context.spec.parts), values)
+    result = view.rendered.get(request.key)
+    if result is None:
+        return request
+    if result.error:
+        return Broken(f"service {service.name}: Context {context.name} does not render: {result.error}")
+    revision = revision_of(RECIPE, result.user_data, offer)
+    site = f"{account.namespace}.{account.name}"
+    return UserData(secret_name(view.cluster.name, service.name, site, revision), result.user_data, revision)
+
+
+def _parameters(view: ClusterView, service: Service, context: Context) -> Mapping[str, str] | Broken:
+    secrets: dict[str, str] = {}
+    for source in service.parameters_from:
+        found = view.secrets.get(source.secret_ref.name)
+        if found is None or isinstance(found, str):
+            return Broken(f"service {service.name}: {found or f'Secret {source.secret_ref.name} was not read'}")
+        secrets |= found
+    values, error = parameter_values(context.spec.parameters, service.parameters, secrets)
+    return Broken(f"service {service.name}: Context {context.name}: {error}") if error else values
+
+
+def settled(replicas: int, instances: Sequence[Instance], revision: str | None) -> str:
+    """Why dependants must still wait for a fixed service at a site; empty when it is complete and ready, and updated
+    where
+    `revision` says what it should be. `instances` are all its records there, those that end too."""
+    alive = [one for one in instances if not ending(one)]
+    if len(alive) < replicas or len(alive) != len(instances):
+        return f"{len(alive)} of {replicas} exist"
+    if revision is not None and any(one.spec.revision != revision for one in alive):
+        return "it is being updated"
+    ready = sum(is_ready(one) for one in alive)
+    return "" if ready == len(alive) else f"{ready} of {replicas} are ready"
