@@ -5,10 +5,11 @@ Nothing here does anything. What stands in for a port in a test is held to the r
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from cloudherd.api.context import ContextSpec
 from cloudherd.clouds.protocol import VM, Capabilities, Image, LaunchRequest, Limits, Listing, Size
 from cloudherd.rendering.model import RenderRequest, RenderResult
 
@@ -31,12 +32,16 @@ class Kind:
 class ApiError(Exception):
     """A call to the API server that failed. `reason` is Kubernetes' own (AlreadyExists, Conflict, NotFound, Expired
     ...);
-    `Unreachable` where the outcome is not known. The message is the server's, and holds no object."""
+    `Unreachable` where the outcome is not known; `NotServed` where the server does not know the kind (never to be
+    read
+    as an absent object). The message is the server's, and holds no object. `status` is 0 where no answer came;
+    `retry_after` is in seconds, 0 where the server did not say."""
 
-    def __init__(self, reason: str, message: str = "", status: int = 0) -> None:
+    def __init__(self, reason: str, message: str = "", status: int = 0, retry_after: float = 0.0) -> None:
         super().__init__(message or reason)
         self.reason = reason
         self.status = status
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,9 @@ class KubeApi(Protocol):
         """All objects of a kind (all pages, a consistent read) and the resource version of the list."""
         ...
 
-    def watch(self, kind: Kind, resource_version: str) -> AsyncIterator[WatchEvent]:
+    def watch(self, kind: Kind, resource_version: str) -> AsyncGenerator[WatchEvent, None]:
         """Changes after `resource_version`, until the server ends the watch (returns) or breaks it (ApiError;
-        `Expired`: list anew).
+        `Expired`: list anew; `Unreachable` also where nothing was heard for 70 s, not even a bookmark).
         """
         ...
 
@@ -65,8 +70,12 @@ class KubeApi(Protocol):
     async def create(self, kind: Kind, obj: Object) -> Object: ...
 
     async def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, subresource: str = "") -> Object:
-        """A JSON merge patch. metadata.uid in the body is a precondition, so is metadata.resourceVersion (both:
-        Conflict).
+        """A JSON merge patch. metadata.resourceVersion in the body is a precondition (Conflict). So is metadata.uid,
+        but
+        only without a subresource: for status and scale the API server takes no notice of it, so that a patch which
+        must not meet a namesake needs the resourceVersion there. Taking the last finalizer off an object that is
+        being
+        deleted returns it as it last stood; it is gone.
         """
         ...
 
@@ -112,6 +121,10 @@ class Renderer(Protocol):
     """
 
     async def render(self, request: RenderRequest) -> RenderResult: ...
+
+    async def check(self, spec: ContextSpec) -> RenderResult:
+        """A trial rendering with sample values: its size, or what is wrong with the Context by itself."""
+        ...
 
 
 class Clock(Protocol):
