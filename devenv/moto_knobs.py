@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 @dataclass
 class Answer:
-    """A reply given in place of moto's own, to the next `times` calls of `action` (empty: of any)."""
+    """A reply given in place of moto's own to `times` calls of `action` (empty: of any), when `after` went by."""
 
     status: int
     body: str
     action: str = ""
+    after: int = 0
     times: int = 1
     carry_out: bool = False  # moto does what was asked, and its reply is replaced; else it never hears of it
     content_type: str = "text/plain"
@@ -76,6 +77,9 @@ class KnobBoard:
         with self._lock:
             for answer in knobs.answers:
                 if answer.times > 0 and answer.action in {"", action}:
+                    if answer.after > 0:
+                        answer.after -= 1
+                        continue
                     answer.times -= 1
                     return answer
         return None

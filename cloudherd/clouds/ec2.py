@@ -1,0 +1,189 @@
+"""The provider `ec2`: Amazon EC2, and services that speak its API. One driver is one account in one region.
+
+A listing is whole or an error: all pages are read, and terminated instances, which EC2 lists for an hour or so, are
+deleted ones. Launches carry a client token, so that EC2 makes one instance however often a launch is sent; the driver
+itself never sends one twice.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+
+from cloudherd.clouds import ec2_xml
+from cloudherd.clouds.ec2_connection import Ec2Api, filters
+from cloudherd.clouds.ec2_errors import of_creation
+from cloudherd.clouds.ec2_launch import IMAGE_ID, Lookup, run_instances
+from cloudherd.clouds.ec2_models import Ec2Credentials, Ec2LaunchOptions, Ec2Options, parsed
+from cloudherd.clouds.protocol import (
+    VM,
+    Capabilities,
+    CloudError,
+    Connection,
+    ErrorKind,
+    Image,
+    LaunchRequest,
+    Limits,
+    Listing,
+    Size,
+)
+
+MAX_USER_DATA = 16_384
+_SHORTEST_SECRET = 8
+"""Lines of user data shorter than this are in every message by chance."""
+
+
+class Ec2:
+    name = "ec2"
+    capabilities = Capabilities(
+        idempotency_token=True,
+        tags_at_creation=True,
+        limits_readable=False,  # they are Service Quotas', another API, counted in vCPUs of families of sizes
+        max_user_data=MAX_USER_DATA,
+        visibility_seconds=60,
+        calls_per_second=5,  # AWS refills the bucket of calls that change something at this pace
+    )
+    credentials_model = Ec2Credentials
+    options_model = Ec2Options
+    launch_options_model = Ec2LaunchOptions
+
+    def connect(self, connection: Connection) -> Ec2Driver:
+        credentials = parsed(Ec2Credentials, connection.credentials, "the Secret's data")
+        options = parsed(Ec2Options, connection.options, "spec.options")
+        return Ec2Driver(Ec2Api(connection, credentials, options), connection.region, options.page_size)
+
+
+class Ec2Driver:
+    def __init__(self, api: Ec2Api, region: str, page_size: int) -> None:
+        self._api = api
+        self._region = region
+        self._page_size = page_size
+        self._owner = ""
+        self._lookup = Lookup(api)
+
+    def list_vms(self) -> Listing:
+        vms: dict[str, VM] = {}
+        owners: set[str] = set()
+        for reservation in self._api.items("DescribeInstances", {"MaxResults": str(self._page_size)}, "reservationSet"):
+            owners.add(reservation.findtext("ownerId", ""))
+            for item in ec2_xml.items(reservation, "instancesSet"):
+                vm = ec2_xml.to_vm(item)
+                vms[vm.id] = vm
+        return Listing(self._scope(owners), tuple(vms.values()))
+
+    def _scope(self, owners: set[str]) -> str:
+        """By the owner that the API itself names, which an empty region names only when asked for something else."""
+        if not self._owner:
+            self._owner = _one_owner(owners or self._group_owners())
+        if owners - {self._owner}:
+            raise CloudError(ErrorKind.UNREACHABLE, "OwnerUnclear", "the listing holds another owner's instances")
+        return f"{self._owner}.{self._region}"
+
+    def _group_owners(self) -> set[str]:
+        """Every VPC has a group called default, which cannot be shared: its owner is the account."""
+        wanted = filters({"group-name": ["default"]})
+        groups = self._api.items("DescribeSecurityGroups", wanted, "securityGroupInfo")
+        return {group.findtext("ownerId", "") for group in groups}
+
+    def get_vm(self, vm_id: str) -> VM | None:
+        try:
+            found = list(self._described(vm_id))
+        except CloudError as error:
+            if error.code == "InvalidInstanceID.NotFound":
+                return None
+            raise
+        if found and found[0].id != vm_id:
+            raise ec2_xml.NotUnderstoodError
+        return found[0] if found else None
+
+    def _described(self, vm_id: str) -> Iterator[VM]:
+        for reservation in self._api.items("DescribeInstances", {"InstanceId.1": vm_id}, "reservationSet"):
+            yield from map(ec2_xml.to_vm, ec2_xml.items(reservation, "instancesSet"))
+
+    def create_vm(self, request: LaunchRequest) -> VM:
+        if len(request.user_data) > MAX_USER_DATA:
+            raise CloudError(
+                ErrorKind.INVALID,
+                "UserDataTooLong",
+                f"the user data has {len(request.user_data)} bytes, EC2 takes {MAX_USER_DATA}; shorten the context",
+            )
+        options = parsed(Ec2LaunchOptions, request.options, "machine.options")
+        place = self._lookup.place(request.network, request.security_groups, request.public_address)
+        fields = run_instances(request, options, self._lookup.image(request.image), place)
+        try:
+            root = self._api.call("RunInstances", fields, _confidential(request.user_data, fields))
+            return _first(ec2_xml.items(root, "instancesSet"))
+        except CloudError as error:
+            failed = of_creation(error)
+        if failed.kind in {ErrorKind.INVALID, ErrorKind.NOT_FOUND}:
+            self._lookup.forget()
+        raise failed
+
+    def destroy_vm(self, vm_id: str) -> None:
+        try:
+            self._api.call("TerminateInstances", {"InstanceId.1": vm_id})
+        except CloudError as error:
+            if error.kind is not ErrorKind.NOT_FOUND:
+                raise
+
+    def sizes(self, wanted: tuple[str, ...] = ()) -> list[Size]:
+        """Of the `wanted` sizes those that the region has, asked of EC2; all that libcloud knows of, if none is named.
+
+        EC2's own list of all of them is 6 MB. A service that does not have the call (OpenStack's ec2-api), or keys that
+        may not make it, are answered from libcloud's list too.
+        """
+        if not wanted:
+            return list(_known_sizes())
+        try:
+            asked = filters({"instance-type": wanted})
+            return [
+                ec2_xml.to_size(item) for item in self._api.items("DescribeInstanceTypes", asked, "instanceTypeSet")
+            ]
+        except CloudError as error:
+            if error.kind is not ErrorKind.INVALID and error.code != "UnauthorizedOperation":
+                raise
+        return [size for size in _known_sizes() if size.id in wanted]
+
+    def images(self, wanted: tuple[str, ...]) -> list[Image]:
+        """By ID whoever owns them; by name the account's own."""
+        ids = {each for each in wanted if IMAGE_ID.fullmatch(each)}
+        names = set(wanted) - ids
+        found: list[Image] = []
+        if ids:
+            found += self._images({}, filters({"image-id": sorted(ids)}))
+        if names:
+            own = self._images({"Owner.1": "self"}, filters({"name": sorted(names)}))
+            found += [image for image in own if image.name in names]
+        return found
+
+    def _images(self, owner: dict[str, str], wanted: dict[str, str]) -> list[Image]:
+        items = self._api.items("DescribeImages", owner | wanted, "imagesSet")
+        return [ec2_xml.to_image(item) for item in items]
+
+    def limits(self) -> Limits:
+        return Limits()
+
+
+def _one_owner(owners: set[str]) -> str:
+    if len(owners) != 1 or "" in owners:
+        raise CloudError(ErrorKind.UNREACHABLE, "OwnerUnclear", "the cloud's answer names no owner, or several")
+    return next(iter(owners))
+
+
+def _first(instances: list[ET.Element]) -> VM:
+    if not instances:
+        raise ec2_xml.NotUnderstoodError
+    return ec2_xml.to_vm(instances[0])
+
+
+def _confidential(user_data: bytes, fields: Mapping[str, str]) -> tuple[str, ...]:
+    """What no message may repeat: the user data as it was sent, and each of its lines."""
+    lines = (line.strip() for line in user_data.decode("utf-8", "replace").splitlines())
+    return (fields.get("UserData", ""), *(line for line in lines if len(line) >= _SHORTEST_SECRET))
+
+
+def _known_sizes() -> Iterator[Size]:
+    from libcloud.compute.constants.ec2_instance_types import INSTANCE_TYPES  # large, and seldom needed
+
+    for name, size in INSTANCE_TYPES.items():
+        yield Size(name, name, float(size["extra"]["vcpu"]), size["ram"] * 2**20)

@@ -1,0 +1,209 @@
+"""Calls to EC2's API: apache-libcloud's EC2 driver signs and sends, our own code reads the answers.
+
+Every call is a POST, so that no URL ever holds user data or a signature: libcloud's own calls are GETs, and urllib3
+logs their URLs. Libcloud's reading is not used: it drops every page of a listing but the first, reads an answer in
+another namespace as empty, and puts bodies into its exceptions. Nothing is ever sent twice here. One object belongs to
+one thread: libcloud's connection keeps the request under way in itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ssl
+import xml.etree.ElementTree as ET
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import requests
+import urllib3.exceptions
+from libcloud.common.aws import AWSRequestSignerAlgorithmV2
+from libcloud.compute.drivers.ec2 import EC2Connection, EC2NodeDriver
+from libcloud.http import LibcloudConnection
+
+from cloudherd.clouds import ec2_xml
+from cloudherd.clouds.ec2_errors import refusal
+from cloudherd.clouds.ec2_models import Ec2Credentials, Ec2Options
+from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind
+
+_FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+
+
+class _Transport(LibcloudConnection):  # type: ignore[misc]
+    def __init__(self, host: str, port: int, secure: bool, **settings: Any) -> None:
+        super().__init__(host, port, secure=secure, **settings)
+        self.host = f"{'https' if secure else 'http'}://{host}:{port}"  # libcloud takes port 443 for https, always
+        self.session.auth = lambda request: request  # or a .netrc's would replace the signature
+
+    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **_: Any) -> None:
+        self.response = self.session.request(
+            method,
+            self.host + url,
+            data=body,
+            headers=headers,
+            allow_redirects=False,  # libcloud would carry user data wherever it is told to
+            verify=self.verification,
+            timeout=self.session.timeout,
+        )
+
+
+class _Answer:
+    """The answer as it came; libcloud's own class raises exceptions that hold it."""
+
+    def __init__(self, response: requests.Response, **_: object) -> None:
+        self.status: int = response.status_code
+        self.body: bytes = response.content
+
+
+class _PostSignerV2(AWSRequestSignerAlgorithmV2):  # type: ignore[misc]
+    """Signature version 2 of a POST; libcloud signs GETs only."""
+
+    def _get_aws_auth_param(self, params: Mapping[str, str], secret_key: str, path: str = "/") -> str:
+        query = "&".join(f"{quote(key, safe='')}={quote(str(params[key]), safe='-_~')}" for key in sorted(params))
+        connection = self.connection
+        usual = 443 if connection.secure else 80
+        host = connection.host if connection.port == usual else f"{connection.host}:{connection.port}"
+        signed = "\n".join(("POST", host.lower(), path, query))
+        return b64encode(hmac.new(secret_key.encode(), signed.encode(), hashlib.sha256).digest()).decode()
+
+
+class _PostConnection(EC2Connection):  # type: ignore[misc]
+    responseCls = _Answer  # noqa: N815 - libcloud's name
+    conn_class = _Transport  # here too, so that LIBCLOUD_DEBUG does not write bodies and keys to a file
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        if self.signature_version == "2":
+            self.signer = _PostSignerV2(self.user_id, self.key, self.version, self)
+
+    def add_default_params(self, params: dict[str, str]) -> dict[str, str]:
+        return params  # all of them go into the body
+
+    def post(self, path: str, fields: Mapping[str, str]) -> _Answer:
+        signed = self.signer.get_request_params({"Version": self.version, **fields}, method="POST", path=path)
+        answer: _Answer = self.request(path, data=urlencode(signed), headers=_FORM, method="POST", retry_failed=False)
+        return answer
+
+
+class _LibcloudDriver(EC2NodeDriver):  # type: ignore[misc]
+    connectionCls = _PostConnection  # noqa: N815 - libcloud's name
+
+
+class Ec2Api:
+    """One account in one region. Every failure is a CloudError."""
+
+    def __init__(self, connection: Connection, credentials: Ec2Credentials, options: Ec2Options) -> None:
+        settings, self._path = _endpoint(connection)
+        known = connection.region in EC2NodeDriver.list_regions()
+        if not (known or connection.endpoint):
+            raise _invalid(f"spec.region: no endpoint of EC2 is known for {connection.region}; set spec.endpoint")
+        if credentials.session_token and options.signature_version == 2:
+            raise _invalid("spec.options.signatureVersion: 2 cannot carry the Secret's sessionToken; leave it at 4")
+        self._secrets = tuple(filter(None, (credentials.secret_key, credentials.session_token, credentials.access_key)))
+        driver = _LibcloudDriver(
+            credentials.access_key,
+            credentials.secret_key,
+            token=credentials.session_token,
+            region=connection.region if known else "us-east-1",
+            signature_version=str(options.signature_version),
+            timeout=options.timeout_seconds,
+            **settings,
+        )
+        driver.region_name = connection.region  # what is signed; services that speak EC2's API call theirs as they like
+        self._connection: _PostConnection = driver.connection
+
+    def call(self, action: str, fields: Mapping[str, str], confidential: Iterable[str] = ()) -> ET.Element:
+        """The answer's root. What is `confidential` is taken out of error messages, should the cloud repeat it."""
+        answer = self._sent({"Action": action, **fields})
+        if isinstance(answer, CloudError):
+            raise answer
+        if answer.status != 200:
+            raise refusal(answer.status, answer.body, (*self._secrets, *confidential))
+        return ec2_xml.answer(answer.body, action)
+
+    def _sent(self, fields: Mapping[str, str]) -> _Answer | CloudError:
+        """Returns its error, for one that is raised would carry the library's exception, which holds the request."""
+        try:
+            return self._connection.post(self._path, fields)
+        except (OSError, urllib3.exceptions.HTTPError, ValueError) as raised:  # requests' own are OSErrors
+            return _no_answer(raised)
+
+    def items(self, action: str, fields: Mapping[str, str], name: str) -> Iterator[ET.Element]:
+        """The items of the set `name`, from all pages; an error where any page is missing."""
+        seen: set[str] = set()
+        token = ""
+        while True:
+            root = self.call(action, {**fields, "NextToken": token} if token else fields)
+            yield from ec2_xml.items(root, name)
+            token = root.findtext("nextToken", "")
+            if not token:
+                return
+            if token in seen:
+                raise CloudError(ErrorKind.UNREACHABLE, "PagesRepeat", f"{action} gives the same page again and again")
+            seen.add(token)
+
+
+def filters(wanted: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Filter.N fields. EC2 reads * and ? in the values as wildcards."""
+    fields = {}
+    for number, (name, values) in enumerate(wanted.items(), start=1):
+        fields[f"Filter.{number}.Name"] = name
+        fields |= {f"Filter.{number}.Value.{index}": value for index, value in enumerate(values, start=1)}
+    return fields
+
+
+def _endpoint(connection: Connection) -> tuple[dict[str, Any], str]:
+    """Libcloud's settings for the account's endpoint (none for the public one), and the path."""
+    if not connection.region:
+        raise _invalid("spec.region is required for the provider ec2")
+    if not connection.endpoint:
+        return {}, "/"
+    try:
+        parts = urlsplit(connection.endpoint)
+        host, port, secure = parts.hostname or "", parts.port, parts.scheme == "https"
+    except ValueError:
+        host, port, secure, parts = "", None, False, urlsplit("")
+    if not host or parts.scheme not in {"http", "https"} or parts.username or parts.query or parts.fragment:
+        raise _invalid("spec.endpoint: must be http[s]://host[:port][/path] and nothing more")
+    return {
+        "host": f"[{host}]" if ":" in host else host,
+        "port": port or (443 if secure else 80),
+        "secure": secure,
+    }, parts.path or "/"
+
+
+def _invalid(sentence: str) -> CloudError:
+    return CloudError(ErrorKind.INVALID, "InvalidSettings", sentence)
+
+
+_CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
+    (urllib3.exceptions.NameResolutionError, "NameNotResolved", "the endpoint's name cannot be resolved"),
+    (ssl.SSLCertVerificationError, "CertificateInvalid", "the endpoint's certificate is not valid, or not trusted"),
+    (ConnectionRefusedError, "ConnectionRefused", "the endpoint refuses connections"),
+    (urllib3.exceptions.NewConnectionError, "NotConnected", "the endpoint cannot be connected to"),
+    (urllib3.exceptions.ConnectTimeoutError, "NotConnected", "the endpoint cannot be connected to in time"),
+    (
+        requests.exceptions.SSLError,
+        "TlsFailed",
+        "no TLS connection was possible: is it http:// that the endpoint speaks?",
+    ),
+    (requests.exceptions.Timeout, "NoAnswerInTime", "the endpoint did not answer in time"),
+)
+
+
+def _no_answer(raised: BaseException) -> CloudError:
+    causes = list(_chain(raised))
+    for kind, code, message in _CAUSES:
+        if any(isinstance(cause, kind) for cause in causes):
+            return CloudError(ErrorKind.UNREACHABLE, code, message)
+    return CloudError(ErrorKind.UNREACHABLE, "ConnectionBroken", "the connection broke before the answer was there")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what is wrapped in it: requests keeps it as first argument, urllib3 in `reason`."""
+    while error is not None:
+        yield error
+        inner = [getattr(error, "reason", None), *error.args[:1], error.__cause__, error.__context__]
+        error = next((each for each in inner if isinstance(each, BaseException)), None)

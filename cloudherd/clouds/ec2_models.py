@@ -1,0 +1,73 @@
+"""What a user may write for an account at EC2 and for a VM there: credentials, options, launch options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from cloudherd.clouds.protocol import CloudError, ErrorKind
+
+M = TypeVar("M", bound=BaseModel)
+
+# A Secret made from a file often ends in a newline. What is left must fit into a request's headers.
+Key = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4096, pattern=r"^[!-~]+$")]
+
+
+class Ec2Credentials(BaseModel):
+    """The keys of the account's Secret. Other keys in it are not ours to judge."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    access_key: Annotated[Key, Field(repr=False)]
+    secret_key: Annotated[Key, Field(repr=False)]
+    session_token: Annotated[Key | None, Field(repr=False)] = None
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+class Ec2Options(_Strict):
+    """spec.options of an account."""
+
+    signature_version: Annotated[
+        Literal[2, 4], Field(description="2 only for services that speak EC2's API and know no other")
+    ] = 4
+    page_size: Annotated[int, Field(ge=5, le=1000, description="how many reservations a page of a listing holds")] = (
+        1000
+    )
+    timeout_seconds: Annotated[float, Field(gt=0, le=600, description="how long to wait for an answer")] = 60
+
+
+class Ec2LaunchOptions(_Strict):
+    """machine.options of a service."""
+
+    spot: Annotated[bool, Field(description="a spot instance, which EC2 may take away at any time")] = False
+    spot_max_price: Annotated[
+        Decimal | None, Field(gt=0, description="US dollars per hour; left out, the on-demand price")
+    ] = None
+    key_name: Annotated[
+        str | None, Field(min_length=1, max_length=255, description="an EC2 key pair, for logging in by SSH")
+    ] = None
+
+    @model_validator(mode="after")
+    def _price_is_for_spot(self) -> Self:
+        if self.spot_max_price is not None and not self.spot:
+            raise ValueError("spotMaxPrice is for spot instances only: set spot: true, or leave spotMaxPrice out")
+        return self
+
+
+def parsed(model: type[M], values: Mapping[str, Any], where: str) -> M:
+    """The model of what a user wrote at `where`, or CloudError(INVALID) with one sentence that holds no value."""
+    problem: str
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        path = ".".join([where, *(str(part) for part in first["loc"])])
+        problem = f"{path}: {first['msg'].removeprefix('Value error, ')}"
+    raise CloudError(ErrorKind.INVALID, "InvalidSettings", problem)

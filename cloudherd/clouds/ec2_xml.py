@@ -1,0 +1,101 @@
+"""EC2's XML: what we need of it, and no more. Pure. What is not the answer to a question is never read as empty."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+from cloudherd.clouds.protocol import MESSAGE_LIMIT, VM, CloudError, ErrorKind, Image, Size, VMState
+
+OUR_TAGS = "cloudherd-"
+
+_STATES = {
+    "pending": VMState.PENDING,
+    "running": VMState.RUNNING,
+    "stopping": VMState.STOPPED,
+    "stopped": VMState.STOPPED,
+    "shutting-down": VMState.DELETING,
+    "terminated": VMState.DELETED,
+    "error": VMState.ERROR,  # OpenStack's ec2-api
+}
+_FINE = frozenset({VMState.PENDING, VMState.RUNNING})
+
+
+class NotUnderstoodError(CloudError):
+    """What came is not EC2's XML, or not the answer to what was asked. Holds nothing of it."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorKind.UNREACHABLE, "NotUnderstood", "the endpoint's answer is not EC2's")
+
+
+def parse(body: bytes) -> ET.Element:
+    """The root of an XML document, its names without namespaces: services that speak EC2's API differ in them."""
+    if b"<!DOCTYPE" in body:  # HTML; and EC2 defines no entities
+        raise NotUnderstoodError
+    try:
+        root = ET.fromstring(body)  # noqa: S314 - without a DTD there is nothing to expand
+    except (ET.ParseError, ValueError, LookupError):
+        raise NotUnderstoodError from None
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    return root
+
+
+def answer(body: bytes, action: str) -> ET.Element:
+    """The answer to `action`. Another service's (moto's S3, a portal's) would have none of the elements we look for."""
+    root = parse(body)
+    if root.tag != f"{action}Response":
+        raise NotUnderstoodError
+    return root
+
+
+def items(root: ET.Element, name: str) -> list[ET.Element]:
+    """The items of the set `name`, which must be there, though it may be empty."""
+    found = root.find(name)
+    if found is None:
+        raise NotUnderstoodError
+    return found.findall("item")
+
+
+def to_vm(item: ET.Element) -> VM:
+    state_name = item.findtext("instanceState/name", "")
+    state = _STATES.get(state_name, VMState.UNKNOWN)
+    tags = {tag.findtext("key", ""): tag.findtext("value", "") for tag in item.iterfind("tagSet/item")}
+    return VM(
+        id=_text(item, "instanceId"),
+        name=tags.get("Name", ""),
+        state=state,
+        tags=tags if any(key.startswith(OUR_TAGS) for key in tags) else {},  # other people's are not ours to carry
+        private=_present(item.findtext("privateIpAddress", "")),
+        public=_present(item.findtext("ipAddress", "")),
+        flavor=item.findtext("instanceType", ""),
+        detail="" if state in _FINE else _detail(item, state_name if state is VMState.UNKNOWN else ""),
+    )
+
+
+def _detail(item: ET.Element, otherwise: str) -> str:
+    words = item.findtext("stateReason/message", "") or item.findtext("reason", "") or otherwise
+    return " ".join(words.split())[:MESSAGE_LIMIT]
+
+
+def to_size(item: ET.Element) -> Size:
+    name, cpus, mebibytes = (
+        _text(item, path) for path in ("instanceType", "vCpuInfo/defaultVCpus", "memoryInfo/sizeInMiB")
+    )
+    if not (cpus.isdecimal() and mebibytes.isdecimal()):
+        raise NotUnderstoodError
+    return Size(name, name, int(cpus), int(mebibytes) * 2**20)
+
+
+def to_image(item: ET.Element) -> Image:
+    return Image(_text(item, "imageId"), item.findtext("name", ""))
+
+
+def _text(item: ET.Element, path: str) -> str:
+    text = item.findtext(path, "").strip()
+    if not text:
+        raise NotUnderstoodError
+    return text
+
+
+def _present(address: str) -> tuple[str, ...]:
+    return (address,) if address else ()
