@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -134,6 +134,8 @@ class Capabilities:
     limits_readable: bool
     max_user_data: int  # bytes
     visibility_seconds: float  # how long a new VM may be missing from listings
+    calls_per_second: float = 20  # what the cloud stands from one account in the long run
+    concurrent_calls: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,4 +191,13 @@ class Provider(Protocol):
 
     def connect(self, connection: Connection) -> Driver:
         """A driver; must not call the cloud."""
+        ...
+
+
+@runtime_checkable
+class AccountDependent(Protocol):
+    """A provider whose capabilities depend on an account's settings; `Provider.capabilities` is then the best case."""
+
+    def capabilities_of(self, connection: Connection) -> Capabilities:
+        """Must not call the cloud. CloudError(INVALID) where the settings make no sense."""
         ...

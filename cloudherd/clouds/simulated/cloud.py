@@ -98,6 +98,12 @@ def living(db: sqlite3.Connection, now: float) -> Iterator[Machine]:
     return _machines(db.execute(f"SELECT {_COLUMNS} FROM vm WHERE gone > ? ORDER BY number", (now,)))  # noqa: S608
 
 
+def held(db: sqlite3.Connection, now: float) -> int:
+    """How many VMs take up room, those on their way out included."""
+    query = "SELECT lasting + (SELECT count(*) FROM vm WHERE gone > ? AND gone < 9e999) FROM tally"
+    return int(db.execute(query, (now,)).fetchone()[0])
+
+
 def insert(db: sqlite3.Connection, machine: Machine, order: Order) -> None:
     db.execute("INSERT OR IGNORE INTO user_data VALUES (?, ?)", (order.digest, order.request.user_data))
     values = (
@@ -140,7 +146,9 @@ def mark_failed(db: sqlite3.Connection, number: int, at: float, message: str) ->
 def _replay(moment: Moment, order: Order) -> VM | None:
     if not order.request.token:
         return None
-    found = moment.db.execute("SELECT number, fingerprint FROM vm WHERE token = ?", (order.request.token,)).fetchone()
+    found = moment.db.execute(
+        "SELECT number, fingerprint FROM vm WHERE token = ? AND token <> ''", (order.request.token,)
+    ).fetchone()
     if found is None:
         return None
     number, fingerprint = found
@@ -175,8 +183,7 @@ def _check_room(moment: Moment) -> None:
     capacity = moment.settings.capacity
     if capacity is None:
         return
-    (held,) = moment.db.execute("SELECT count(*) FROM vm WHERE gone > ?", (moment.now,)).fetchone()
-    if held >= capacity:
+    if held(moment.db, moment.now) >= capacity:
         raise CloudError(ErrorKind.FULL, "InstanceLimitExceeded", f"This cloud holds at most {capacity} VMs.")
 
 

@@ -63,6 +63,8 @@ class Simulated:
         limits_readable=True,
         max_user_data=cloud.MAX_USER_DATA,
         visibility_seconds=0,
+        calls_per_second=10_000,
+        concurrent_calls=8,
     )
     credentials_model: type[BaseModel] = SimulatedCredentials
     options_model: type[BaseModel] = NoOptions

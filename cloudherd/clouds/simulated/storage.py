@@ -1,7 +1,8 @@
 """Where a simulated cloud lies on disk: one SQLite file (WAL) per account, whole from the moment it can be seen.
 
 Rows of VMs and calls are never deleted: tokens of ended VMs are remembered, and the log is the truth that tests read.
-User data is kept once however many VMs have it. Credentials never get here.
+User data is kept once however many VMs have it; `tally` holds how many VMs have no end set, so that nothing needs to
+count them. Credentials never get here.
 """
 
 from __future__ import annotations
@@ -21,9 +22,8 @@ VERSION = 1
 BUSY_SECONDS = 30.0
 _ACCOUNT = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 
-SCHEMA = f"""
+SCHEMA = """
 PRAGMA journal_mode = WAL;
-PRAGMA user_version = {VERSION};
 CREATE TABLE vm (
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
@@ -45,6 +45,11 @@ CREATE TABLE vm (
 CREATE INDEX vm_gone ON vm (gone);
 CREATE INDEX vm_address ON vm (address, gone);
 CREATE UNIQUE INDEX vm_token ON vm (token) WHERE token <> '';
+CREATE TABLE tally (lasting INTEGER NOT NULL) STRICT;
+INSERT INTO tally VALUES (0);
+CREATE TRIGGER vm_made AFTER INSERT ON vm BEGIN UPDATE tally SET lasting = lasting + 1; END;
+CREATE TRIGGER vm_ended AFTER UPDATE OF gone ON vm WHEN old.gone = 9e999 AND new.gone < 9e999
+    BEGIN UPDATE tally SET lasting = lasting - 1; END;
 CREATE TABLE user_data (digest BLOB PRIMARY KEY, data BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE call (
     number INTEGER PRIMARY KEY,
@@ -106,6 +111,7 @@ def _make(path: Path) -> None:
         draft = Path(scratch) / "cloud"
         with closing(sqlite3.connect(draft)) as db:
             db.executescript(SCHEMA)
+            db.execute(f"PRAGMA user_version = {VERSION}")
         try:
             os.link(draft, path)
         except FileExistsError:

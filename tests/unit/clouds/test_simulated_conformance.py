@@ -9,19 +9,7 @@ import pytest
 from cloudherd.clouds.conformance import CloudUnderTest, ProviderConformance
 from cloudherd.clouds.protocol import Connection
 from cloudherd.clouds.simulated import Simulated, SimulatedCloud, faults
-
-
-class Ticking:
-    """A clock that moves when somebody waits."""
-
-    def __init__(self) -> None:
-        self.time = 1_800_000_000.0
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
+from tests.fakes.ticking import Ticking
 
 
 def cloud_under_test(directory: Path, **settings: object) -> CloudUnderTest:
