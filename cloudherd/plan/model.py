@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from cloudherd.api import CloudAccount, ClusterService, Context, Instance, ObjectKey, VirtualCluster
 from cloudherd.api.cluster import ClusterStatus
@@ -116,7 +116,7 @@ class DeleteInstance:
 class Note:
     """A change of state that a person wants to know: an Event on the VirtualCluster."""
 
-    type: str  # Normal or Warning
+    type: Literal["Normal", "Warning"]
     reason: str
     message: str
 

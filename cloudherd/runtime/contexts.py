@@ -25,6 +25,9 @@ class Contexts:
     async def run(self) -> None:
         await self._wakes.run()
 
+    def wake(self, key: ObjectKey) -> None:
+        self._wakes.wake(key)
+
     def _changed(self, plural: str, _before: Entry | None, after: Entry | None) -> None:
         if plural == CONTEXT.plural and isinstance(after, Context):
             self._wakes.wake(after.key)

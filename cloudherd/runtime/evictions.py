@@ -26,6 +26,9 @@ class Evictions:
     async def run(self) -> None:
         await self._wakes.run()
 
+    def wake(self, key: ObjectKey) -> None:
+        self._wakes.wake(key)
+
     def _changed(self, plural: str, _before: Entry | None, after: Entry | None) -> None:
         if after is None:
             return

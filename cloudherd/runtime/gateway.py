@@ -34,13 +34,15 @@ MOST_RENDERED = 20_000
 class Gateway:
     """Plans every VirtualCluster of a store whenever something that concerns it changes."""
 
-    def __init__(self, api: KubeApi, store: Store, renderer: Renderer, clock: Clock, random: Random) -> None:
+    def __init__(
+        self, api: KubeApi, store: Store, renderer: Renderer, events: EventRecorder, clock: Clock, random: Random
+    ) -> None:
         self._store, self._renderer, self._clock = store, renderer, clock
         self._ledger = Ledger()
         self._index = Index(store)
         self._parameters = Parameters(api, store)
         self._executor = Executor(api, store, random)
-        self._events = EventRecorder(api, "cloudherd-gateway", clock)
+        self._events = events
         self._statuses = StatusWriter(self._executor, store, clock)
         self._rendered: OrderedDict[str, RenderResult] = OrderedDict()
         self._memories: dict[ObjectKey, Memory] = {}

@@ -25,3 +25,6 @@ SECRET_METADATA = Kind("", "v1", "secrets", "Secret", metadata_only=True)
 CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
 EVENT = Kind("events.k8s.io", "v1", "events", "Event")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
+
+GATEWAY_READS = (*OURS, NAMESPACE, SECRET_METADATA)
+AGENT_READS = (CLOUD_ACCOUNT, INSTANCE, NAMESPACE, SECRET_METADATA)

@@ -8,6 +8,7 @@ absent.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ class Store:
         self._heard: dict[str, float] = {}
         self._gone: dict[str, set[str]] = {plural: set() for plural in self._objects}
         self._listeners: list[Listener] = []
+        self._complete = asyncio.Event()
         self._by_cluster: dict[ObjectKey, dict[ObjectKey, Entry]] = defaultdict(dict)
         self._by_account: dict[ObjectKey, dict[ObjectKey, Entry]] = defaultdict(dict)
 
@@ -98,6 +100,9 @@ class Store:
     def synced(self) -> bool:
         """True once every kind was listed completely: nothing may be planned, launched or swept before."""
         return len(self._synced) == len(self._objects)
+
+    async def wait_synced(self) -> None:
+        await self._complete.wait()
 
     def heard_at(self, plural: str) -> float | None:
         """When (monotonic) the server last said anything of this kind."""
@@ -141,6 +146,8 @@ class Store:
         for entry in listed.values():
             self._offer(plural, entry)
         self._synced.add(plural)
+        if self.synced:
+            self._complete.set()
 
     def apply(self, kind: Kind, event: WatchEvent) -> None:
         if event.type == "BOOKMARK":
