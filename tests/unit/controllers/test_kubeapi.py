@@ -128,7 +128,7 @@ async def watched(api: HttpKubeApi, seen: list[WatchEvent] | None = None) -> lis
     """What a watch says until it ends; where it breaks, `seen` has what came before."""
     seen = [] if seen is None else seen
     async for change in api.watch(INSTANCE, "7"):
-        seen.append(change)  # noqa: PERF401 - a comprehension would lose them
+        seen.append(change)
     return seen
 
 
