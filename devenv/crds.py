@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ DIRECTORY = Path(__file__).resolve().parents[1] / "crds"
 _HEADER = "# Made of the models in cloudherd/api by `make crds`; edit those.\n"
 
 
+@functools.cache
 def files() -> dict[str, str]:
     """What crds/ must hold, by file name."""
     return {

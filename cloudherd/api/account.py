@@ -203,6 +203,7 @@ class CloudAccount(Resource):
         Rule(
             "!self.metadata.name.contains('.')",
             "metadata.name must have no dots, since tags at the cloud say <namespace>.<name>",
+            field=".metadata.name",
         )
     )
 

@@ -261,10 +261,12 @@ class VirtualCluster(Resource):
         Rule(
             "!self.metadata.name.contains('.')",
             "metadata.name must have no dots, since host names of VMs are made of it",
+            field=".metadata.name",
         ),
         Rule(
             "self.spec.services.all(s, size(self.metadata.name) + size(s.name) <= 46)",
             "metadata.name and each name in spec.services may have 46 characters together: shorten one",
+            field=".metadata.name",
             details="""'metadata.name and %s in spec.services have more than 46 characters together: shorten one'
                 .format([self.spec.services.filter(s, size(self.metadata.name) + size(s.name) > 46)[0].name])""",
         ),

@@ -57,7 +57,7 @@ def structural(kind: type[Resource]) -> Schema:
     """The structural schema of one kind. ValueError where a model says what such a schema cannot."""
     raw = kind.model_json_schema()
     schema = _node({**raw, "required": ["spec"]}, raw["$defs"], kind.kind)
-    status = schema["properties"]["status"]
+    status = schema["properties"]["status"]  # holds only what somebody wrote, so that nothing differs from that
     schema["properties"] = {
         "apiVersion": {"type": "string", "maxLength": 64},
         "kind": {"type": "string", "maxLength": 63},
@@ -80,9 +80,10 @@ def _node(raw: Schema, definitions: dict[str, Schema], where: str) -> Schema:
         schema["properties"] = {
             name: _node(value, definitions, f"{where}.{name}") for name, value in schema["properties"].items()
         }
-    for key in ("items", "additionalProperties"):
-        if key in schema:
-            schema[key] = _node(schema[key], definitions, f"{where}.{key}")
+    if "items" in schema:  # no defaults there: `kubectl apply` compares whole lists and would find a change every time
+        schema["items"] = _without_defaults(_node(schema["items"], definitions, f"{where}[]"))
+    if "additionalProperties" in schema:
+        schema["additionalProperties"] = _node(schema["additionalProperties"], definitions, f"{where}{{}}")
     return schema
 
 
@@ -116,7 +117,6 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _without_defaults(schema: Schema) -> Schema:
-    """A status holds only what somebody wrote: a default would be a write that nobody did."""
     slim = {key: value for key, value in schema.items() if key != "default"}
     if "properties" in slim:
         slim["properties"] = {name: _without_defaults(value) for name, value in slim["properties"].items()}

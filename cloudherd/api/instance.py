@@ -75,6 +75,7 @@ class Instance(Resource):
         Rule(
             "self.metadata.name.startsWith(self.spec.clusterName + '-' + self.spec.serviceName + '-')",
             "metadata.name must be <spec.clusterName>-<spec.serviceName>-<slot>",
+            field=".metadata.name",
         )
     )
 

@@ -44,6 +44,7 @@ class ClusterService(Resource):
         Rule(
             "self.metadata.name == self.spec.clusterName + '-' + self.spec.serviceName",
             "metadata.name must be <spec.clusterName>-<spec.serviceName>",
+            field=".metadata.name",
         )
     )
 

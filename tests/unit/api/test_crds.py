@@ -172,6 +172,11 @@ def test_what_may_be_left_out_has_one_type_and_no_null() -> None:
     assert FIELDS["spare"]["default"] == {"name": "spare", "size": 1}
 
 
+def test_items_of_lists_have_no_defaults_since_kubectl_apply_would_never_find_them_unchanged() -> None:
+    assert "default" not in FIELDS["parts"]["items"]["properties"]["size"]
+    assert FIELDS["first"]["properties"]["size"]["default"] == 1
+
+
 def test_one_word_is_an_enumeration_of_one() -> None:
     assert FIELDS["when"] == {"type": "string", "enum": ["Now"], "default": "Now"}
 
