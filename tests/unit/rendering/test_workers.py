@@ -123,7 +123,7 @@ async def test_a_template_that_takes_too_much_memory_is_stopped(workers: Workers
 
 async def test_cpu_time_is_counted_for_each_request_alone() -> None:
     busy = "{% for i in range(100000) %}{% endfor %}" * 10
-    async with Workers(count=1, limits=Limits(cpu=1)) as pool:
+    async with Workers(count=1, limits=Limits(cpu=0.5)) as pool:
         for number in range(30):
             assert (await pool.render(request(busy + str(number)))).error == ""
         assert len(pool.pids) == 1
