@@ -1,0 +1,43 @@
+"""Makes an account's `Cloud` of its settings and credentials: the port `CloudFactory`, on real threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cloudherd.clouds.protocol import AccountDependent, Capabilities, Connection, Provider
+from cloudherd.clouds.registry import Registry
+from cloudherd.clouds.threads import ThreadedCloud
+from cloudherd.clouds.validation import check
+
+
+class ThreadedCloudFactory:
+    """`settings` are the account's spec as Kubernetes stores it; of it region, endpoint, options and simulated count.
+
+    CloudError(INVALID) in one sentence where provider, settings or credentials make no sense; no call to the cloud.
+    """
+
+    def __init__(self, registry: Registry, *, call_timeout: float = 120) -> None:
+        self._registry = registry
+        self._call_timeout = call_timeout
+
+    def __call__(
+        self, account: str, provider: str, settings: Mapping[str, Any], credentials: Mapping[str, str]
+    ) -> ThreadedCloud:
+        found = self._registry.provider(provider)
+        options = settings.get("options") or {}
+        check(found.credentials_model, credentials, "The Secret that spec.credentialsRef names")
+        check(found.options_model, options, "spec.options")
+        connection = Connection(
+            account=account,
+            region=settings.get("region") or "",
+            endpoint=settings.get("endpoint") or "",
+            credentials=dict(credentials),
+            options=options,
+            simulated=settings.get("simulated") or {},
+        )
+        return ThreadedCloud(found, connection, _capabilities(found, connection), call_timeout=self._call_timeout)
+
+
+def _capabilities(provider: Provider, connection: Connection) -> Capabilities:
+    return provider.capabilities_of(connection) if isinstance(provider, AccountDependent) else provider.capabilities
