@@ -1,7 +1,7 @@
 """One pool of HTTP connections to the API server, shared by all field managers: login, limits, errors.
 
-Bodies are bytes and plain JSON; nothing that was sent or received ever reaches a log or an error, but for the server's
-own message about a refused call.
+Bodies are bytes and plain JSON; nothing that was sent or received ever reaches a log or an error,
+but for the server's own message about a refused call.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ class Connection:
         limits: aiohttp.ClientTimeout,
         body: Object | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A response with a 2xx status, its body unread. `target` is path and query. ApiError for everything else, and
-        Unreachable for what breaks while the body is read.
+        """A response with a 2xx status, its body unread. `target` is path and query.
+
+        ApiError for everything else, and Unreachable for what breaks while the body is read.
         """
         try:
             token = await self._token()

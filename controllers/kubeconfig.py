@@ -49,7 +49,8 @@ async def _load_files(files: str, configuration: Any) -> None:
     try:
         await load_kube_config(config_file=files, client_configuration=configuration, persist_config=False)
     except (ConfigException, OSError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
-        # The loader stumbles over a malformed file in many ways, and its text quotes the file, which holds credentials.
+        # The loader stumbles over a malformed file in many ways, and its text quotes the file, credentials
+        # and all.
         detail = f": {error}" if isinstance(error, OSError) else ""
         raise KubeconfigError(
             f"The kubeconfig {files} cannot be used ({type(error).__name__}{detail}); `kubectl config view` says more."

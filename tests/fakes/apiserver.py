@@ -17,6 +17,7 @@ from typing import Literal, TypeVar
 from cloudherd.runtime.ports import ApiError, Clock, Kind, Object, Random, WatchEvent
 from tests.fakes.objects import Objects
 from tests.fakes.rules import seen_as
+from tests.fakes.schemas import check_served
 
 BOOKMARK_SECONDS = 60.0
 WATCH_SECONDS = (300.0, 600.0)
@@ -92,6 +93,7 @@ class SimulatedServer:
         await asyncio.sleep(0)
         if self.fault:
             await self.fault(call, "before")
+        check_served(call.kind)
         answer = action()
         if call.verb in WRITES:
             for watch in self._watches:

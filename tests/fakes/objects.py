@@ -48,8 +48,7 @@ class Objects:
         self._random = random
         self._texts: dict[Resource, dict[Key, str]] = defaultdict(dict)
         self._history: dict[Resource, list[Change]] = defaultdict(list)
-        self.version = 100
-        self._compacted = 0
+        self.version = self._compacted = 100
         for name in ("default", "kube-system"):
             self.create(NAMESPACE, {"metadata": {"name": name}})
 

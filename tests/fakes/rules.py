@@ -50,7 +50,7 @@ def seen_as(kind: Kind, text: str) -> Object:
 
 def check_patch(kind: Kind, old: Object, body: Object, subresource: str) -> None:
     if subresource and not has_subresource(kind, subresource):
-        raise ApiError("NotServed", "the server does not know this kind of object", 404)
+        raise ApiError("NotFound", "the server could not find the requested resource", 404)
     metadata, stored = body.get("metadata", {}), old["metadata"]
     if metadata.get("resourceVersion") not in (None, stored["resourceVersion"]):
         raise ApiError("Conflict", f'{title(kind)} "{stored["name"]}" has been modified', 409)

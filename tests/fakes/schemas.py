@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from cloudherd.api.meta import GROUP
 from cloudherd.runtime.ports import ApiError, Kind, Object
 
 _CRDS = Path(__file__).parents[2] / "crds"
@@ -32,6 +33,11 @@ def _versions() -> dict[str, Any]:
     """The served version of every CRD, by plural."""
     crds = [yaml.safe_load(path.read_text()) for path in sorted(_CRDS.glob("*.yaml"))]
     return {crd["spec"]["names"]["plural"]: crd["spec"]["versions"][0] for crd in crds}
+
+
+def check_served(kind: Kind) -> None:
+    if kind.group == GROUP and kind.plural not in _versions():
+        raise ApiError("NotServed", f"the server does not know {kind.plural}.{kind.group}", 404)
 
 
 def has_subresource(kind: Kind, name: str) -> bool:
@@ -100,5 +106,7 @@ def _problems(schema: Any, value: Any, path: str) -> Iterator[str]:
 
 
 def _within(bound: str, limit: float, value: Any) -> bool:
+    if bound in ("minLength", "maxLength") and not isinstance(value, str):
+        return True  # an int-or-string that is an int
     measure = value if bound in ("minimum", "maximum") else len(value)
     return bool(measure >= limit if bound.startswith("min") else measure <= limit)
