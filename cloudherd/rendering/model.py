@@ -32,10 +32,13 @@ class RenderRequest:
 
 @dataclass(frozen=True, slots=True)
 class RenderResult:
-    """Either user data, or an error: one sentence that names the part and the line and shows no value."""
+    """Either user data, or an error: one sentence that names the part and the line and shows no value. `transient`
+    the fault was the machine's, so that another try may end otherwise.
+    """
 
     user_data: bytes = b""
     error: str = ""
+    transient: bool = False
 
     def __repr__(self) -> str:
         return f"RenderResult({len(self.user_data)} bytes, error={self.error!r})"

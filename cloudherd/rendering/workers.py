@@ -44,11 +44,14 @@ class Limits:
 
 
 class WorkerEndedError(Exception):
-    """A worker ended before it answered: the sentence for the template's owner. `final` where another try is no use."""
+    """A worker ended before it answered: the sentence for the template's owner. `final` where another try at once is no
+    use, `transient` where the fault was not the template's.
+    """
 
-    def __init__(self, sentence: str, *, final: bool = False) -> None:
+    def __init__(self, sentence: str, *, final: bool = False, transient: bool = False) -> None:
         super().__init__(sentence)
         self.final = final
+        self.result = RenderResult(error=sentence, transient=transient)
 
 
 class Worker:
@@ -150,12 +153,12 @@ class Workers:
                     return await self._ask(rested, frame)
                 except WorkerEndedError as ended:
                     if ended.final:
-                        return RenderResult(error=str(ended))
+                        return ended.result
             # One that was there before may have died of something else, or be full of other templates.
             try:
                 return await self._ask(await self._start(), frame)
             except WorkerEndedError as ended:
-                return RenderResult(error=str(ended))
+                return ended.result
 
     def _rested(self) -> Worker | None:
         while self._idle:
@@ -184,7 +187,9 @@ class Workers:
         except TimeoutError:
             worker.kill()
             raise WorkerEndedError(
-                f"it was not rendered within {self._limits.wait:g} s; is the operator's machine overloaded?", final=True
+                f"it was not rendered within {self._limits.wait:g} s; is the operator's machine overloaded?",
+                final=True,
+                transient=True,
             ) from None
         except BaseException:
             worker.kill()  # its answer, still on the way, would be taken for the next request's
@@ -205,5 +210,6 @@ class Workers:
         if status == OUT_OF_MEMORY:
             return WorkerEndedError(f"the templates used more than {self._limits.memory // MIB} MiB of memory")
         if status < 0:
-            return WorkerEndedError(f"the process that rendered it was ended by {signal.Signals(-status).name}")
+            name = signal.Signals(-status).name
+            return WorkerEndedError(f"the process that rendered it was ended by {name}", transient=True)
         return RuntimeError(f"a render worker ended with status {status}")

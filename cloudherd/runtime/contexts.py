@@ -11,7 +11,7 @@ from cloudherd.api.context import ContextStatus
 from cloudherd.runtime.kinds import CONTEXT
 from cloudherd.runtime.ports import Clock, KubeApi, Random, Renderer
 from cloudherd.runtime.store import Entry, Store
-from cloudherd.runtime.wakes import Wakes
+from cloudherd.runtime.wakes import TryAgainError, Wakes
 
 
 class Contexts:
@@ -40,6 +40,8 @@ class Contexts:
         if before.observed_generation == meta.generation and before.conditions:
             return
         result = await self._renderer.check(context.spec)
+        if result.transient:
+            raise TryAgainError(result.error)
         size = f"renders to about {len(result.user_data)} bytes"
         verdict = condition(
             before.conditions,

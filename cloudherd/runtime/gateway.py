@@ -24,7 +24,7 @@ from cloudherd.runtime.ports import ApiError, Clock, KubeApi, Random, Renderer
 from cloudherd.runtime.secrets import Parameters, Values
 from cloudherd.runtime.statuses import StatusWriter
 from cloudherd.runtime.store import Entry, Store, cluster_of
-from cloudherd.runtime.wakes import Wakes
+from cloudherd.runtime.wakes import TryAgainError, Wakes
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,10 @@ class Gateway:
         return plan
 
     async def _render(self, request: RenderRequest) -> None:
-        self._rendered[request.key] = await self._renderer.render(request)
+        result = await self._renderer.render(request)
+        if result.transient:
+            raise TryAgainError(result.error)
+        self._rendered[request.key] = result
         while len(self._rendered) > MOST_RENDERED:
             self._rendered.popitem(last=False)
 

@@ -14,6 +14,10 @@ log = logging.getLogger(__name__)
 FIRST_DELAY, LONGEST_DELAY = 0.2, 30.0
 
 
+class TryAgainError(Exception):
+    """The work could not be done for a reason that passes; the message is for the log."""
+
+
 class Wakes:
     """Calls `work` for every key that was woken. What it returns is the seconds until it wants to be called again."""
 
@@ -63,6 +67,9 @@ class Wakes:
             again = self._delay(key)
             level = logging.DEBUG if error.reason in ("Conflict", "NotFound") else logging.WARNING
             log.log(level, "%s: %s (%s); tried again in %.1f s", key, error, error.reason, again)
+        except TryAgainError as error:
+            again = self._delay(key)
+            log.warning("%s: %s; tried again in %.1f s", key, error, again)
         except Exception:
             again = self._delay(key)
             log.exception("%s: a defect of ours; tried again in %.1f s", key, again)

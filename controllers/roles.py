@@ -1,0 +1,36 @@
+"""The two roles of an operator's process, put together: what a gateway and what an agent is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from cloudherd.api import CloudAccount, Context, VirtualCluster
+from cloudherd.rendering.workers import Workers
+from cloudherd.runtime.contexts import Contexts
+from cloudherd.runtime.events import EventRecorder
+from cloudherd.runtime.evictions import Evictions
+from cloudherd.runtime.gateway import Gateway
+from cloudherd.runtime.ports import KubeApi
+
+if TYPE_CHECKING:
+    from controllers.process import Process
+
+Loop = Callable[[], Awaitable[None]]
+
+
+def gateway_loops(process: Process, api: KubeApi) -> list[Loop]:
+    """Plans clusters, checks contexts, evicts. Never touches a cloud."""
+    store, clock, random = process.store, process.clock, process.random
+    renderer = Workers(process.settings.render_workers)
+    process.on_close(renderer.close)
+    events = EventRecorder(api, "cloudherd-gateway", clock)
+    gateway = Gateway(api, store, renderer, events, clock, random)
+    contexts = Contexts(api, store, renderer, clock, random)
+    evictions = Evictions(api, store, events, clock, random)
+    process.wakers = {
+        VirtualCluster.plural: gateway.wake,
+        Context.plural: contexts.wake,
+        CloudAccount.plural: evictions.wake,
+    }
+    return [gateway.run, contexts.run, evictions.run]
