@@ -35,10 +35,10 @@ class CloudError(Exception):
     """A failure as the cloud tells it: `code` and `message` are the cloud's own words, parsed and bounded."""
 
     def __init__(self, kind: ErrorKind, code: str, message: str = "", *, flavor_only: bool = False) -> None:
-        super().__init__(f"{code}: {message}" if message else code)
         self.kind = kind
         self.code = code[:64]
         self.message = message[:MESSAGE_LIMIT]
+        super().__init__(f"{self.code}: {self.message}" if message else self.code)
         self.flavor_only = flavor_only
         """With `FULL`: only this flavor has no room (no capacity); else the account's limit is reached, which fills
         every flavor.
@@ -183,11 +183,26 @@ class Provider(Protocol):
     arguments.
     """
 
-    name: str
-    capabilities: Capabilities
-    credentials_model: type[BaseModel]  # the keys of an account's Secret
-    options_model: type[BaseModel]  # spec.options of an account
-    launch_options_model: type[BaseModel]  # machine.options of a service
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    @property
+    def credentials_model(self) -> type[BaseModel]:
+        """The keys of an account's Secret."""
+        ...
+
+    @property
+    def options_model(self) -> type[BaseModel]:
+        """spec.options of an account."""
+        ...
+
+    @property
+    def launch_options_model(self) -> type[BaseModel]:
+        """machine.options of a service."""
+        ...
 
     def connect(self, connection: Connection) -> Driver:
         """A driver; must not call the cloud."""
