@@ -39,7 +39,8 @@ func runAPIServer(port int, audit bool, extra []string) error {
 		"--disable-admission-plugins=ServiceAccount", // pods never run, so they need no token
 	}
 	if audit {
-		args = append(args, "--audit-policy-file="+auditPolicyFile, "--audit-log-path="+auditLog, "--audit-log-maxsize=10000")
+		args = append(args, "--audit-policy-file="+auditPolicyFile, "--audit-log-path="+auditLog,
+			"--audit-log-maxsize=1000", "--audit-log-maxbackup=1") // megabytes: over a million writes are counted in one file
 	}
 	cmd := app.NewAPIServerCommand()
 	cmd.SetArgs(append(args, extra...))

@@ -15,7 +15,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -23,8 +22,8 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // registers the client metrics of both commands
 )
 
-// readyFile appears in the state directory, holding the process ID, while the control plane answers.
-const readyFile = "ready"
+// readyFileVariable names the file that is made once the control plane answers. Removing it is the asker's business.
+const readyFileVariable = "CLOUDHERD_READY_FILE"
 
 // A graceful stop of kube-apiserver waits up to a minute for open watches, and its own controllers hold some. What was
 // answered is already in etcd's log, so requests on their way get this long and no more.
@@ -33,6 +32,7 @@ const shutdownGrace = time.Second
 type options struct {
 	dir           string
 	kubeconfig    string
+	readyFile     string
 	port          int
 	audit         bool
 	exitWithStdin bool
@@ -59,6 +59,7 @@ func parse(args []string) (options, error) {
 	flags.Usage = func() {
 		fmt.Fprintln(flags.Output(), "usage: controlplane -dir DIR [flags] [-- arguments for kube-apiserver, paths relative to DIR]")
 		flags.PrintDefaults()
+		fmt.Fprintln(flags.Output(), "  $"+readyFileVariable+"\n    	file to make once all is ready")
 	}
 	flags.StringVar(&opts.dir, "dir", "", "state directory; made if missing, taken up again if not")
 	flags.StringVar(&opts.kubeconfig, "kubeconfig", "", "administrator's kubeconfig, written once the server is ready (default DIR/kubeconfig)")
@@ -79,7 +80,12 @@ func parse(args []string) (options, error) {
 	if opts.kubeconfig == "" {
 		opts.kubeconfig = filepath.Join(opts.dir, "kubeconfig")
 	}
-	opts.kubeconfig, err = filepath.Abs(opts.kubeconfig)
+	if opts.kubeconfig, err = filepath.Abs(opts.kubeconfig); err != nil {
+		return opts, err
+	}
+	if opts.readyFile = os.Getenv(readyFileVariable); opts.readyFile != "" {
+		opts.readyFile, err = filepath.Abs(opts.readyFile)
+	}
 	return opts, err
 }
 
@@ -94,7 +100,6 @@ func run(opts options) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(readyFile)
 
 	etcd, err := startEtcd(ctx)
 	if err != nil {
@@ -109,7 +114,7 @@ func run(opts options) error {
 	ended := make(chan error, 2)
 	go func() { ended <- runAPIServer(state.port, opts.audit, opts.apiserverArgs) }()
 	go func() {
-		if err := serve(ctx, state, opts.kubeconfig); err != nil {
+		if err := serve(ctx, state, opts); err != nil {
 			ended <- err
 		}
 	}()
@@ -132,17 +137,19 @@ func run(opts options) error {
 }
 
 // serve waits for the API server, writes the kubeconfig, says that all is ready, and runs the controllers.
-func serve(ctx context.Context, state *state, kubeconfig string) error {
+func serve(ctx context.Context, state *state, opts options) error {
 	if err := waitReady(ctx, state); err != nil {
 		return err
 	}
-	if err := writeKubeconfig(state, kubeconfig); err != nil {
+	if err := writeKubeconfig(state, opts.kubeconfig); err != nil {
 		return err
 	}
-	if err := writeFile(readyFile, strconv.Itoa(os.Getpid())+"\n"); err != nil {
-		return err
+	if opts.readyFile != "" {
+		if err := writeFile(opts.readyFile, ""); err != nil {
+			return err
+		}
 	}
-	return runControllers(kubeconfig)
+	return runControllers(opts.kubeconfig)
 }
 
 // terminateAtEOF takes the same way out as a signal, since kube-apiserver listens for signals too.

@@ -41,9 +41,6 @@ func openState(dir string, port int) (*state, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, fmt.Errorf("state directory %s is in use by another control plane: stop that one, or take another -dir", dir)
 	}
-	if err := os.Remove(readyFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
 	if port, err = choosePort(port); err != nil {
 		return nil, err
 	}

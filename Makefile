@@ -1,0 +1,37 @@
+PYTHON ?= python3
+VENV := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help up down demo test e2e-kind lint crds venv
+
+help: ## show this
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+up: venv ## control plane, CRDs, moto and operator in the background; returns when the operator watches
+	@$(VENV)/python -m devenv up
+
+down: ## end what `make up` started, and forget its cluster and its simulated clouds
+	@$(PYTHON) -m devenv down
+
+demo: venv ## a virtual cluster across two clouds, from nothing: created, scaled, healed, deleted
+	@$(VENV)/python -m devenv.demo
+
+test: venv ## all tests, unit to end-to-end
+	@$(VENV)/python -m devenv tools
+	@$(VENV)/pytest
+
+e2e-kind: venv ## the end-to-end tests on a kind cluster; needs a Docker engine
+	@$(VENV)/python -m devenv.kind
+
+lint: venv ## ruff, mypy and the import rules
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+	@$(VENV)/mypy
+	@$(VENV)/lint-imports
+
+crds: venv ## write crds/ anew from the models
+	@$(VENV)/python -m devenv.crds
+
+venv:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or newer" >&2; exit 1; }
+	@$(PYTHON) -m devenv.venv
