@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.integration.kubectl import ControlPlane, Namespace, done
+from devenv.controlplane import ControlPlane
+from tests.integration.kubectl import Namespace, done
 from tests.integration.manifests import ACCOUNT, CLUSTER, CONTEXT, INSTANCE, SERVICE, SIMULATED
 
 CRDS = Path(__file__).parents[2] / "crds"

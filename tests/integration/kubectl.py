@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from subprocess import CompletedProcess
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 
+from devenv.controlplane import ControlPlane
 from tests.integration.manifests import Manifest, changed
-
-
-class ControlPlane(Protocol):
-    def kubectl(self, *arguments: str, input: str | None = None) -> CompletedProcess[str]: ...  # noqa: A002
 
 
 class Namespace:

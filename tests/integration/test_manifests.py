@@ -8,7 +8,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from tests.integration.kubectl import ControlPlane, Namespace, done, refused
+from devenv.controlplane import ControlPlane
+from tests.integration.kubectl import Namespace, done, refused
 from tests.integration.manifests import (
     ACCOUNT,
     CLUSTER,
