@@ -3,55 +3,39 @@
 The knobs (`moto_knobs`) are turned over HTTP while it runs:
   GET, POST /cloudherd/knobs   {"region": "us-east-1", "limit": 3, ...}; without a region for all of them
   GET       /cloudherd/calls   {region: {action: how often}}
-  POST      /cloudherd/reset   moto's state, knobs, tokens and counts
+  POST      /cloudherd/reset   moto's state, knobs, tokens and counts, once the calls under way are through
 Calls signed with the access key `truth` are neither counted nor held up, and see what is hidden: by it a test learns
 what is really there.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from urllib.parse import parse_qsl
 
-from moto.core import DEFAULT_ACCOUNT_ID
-from moto.ec2.models import ec2_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 from devenv import moto_signature, moto_xml
 from devenv.moto_knobs import Answer, KnobBoard
+from devenv.moto_launches import Launches, state
 from devenv.moto_signature import Signer
 
 TRUTH = "truth"
-COUNTED_STATES = frozenset({"pending", "running", "stopping", "stopped"})
-SIGNATURE_FIELDS = frozenset({"Signature", "Timestamp", "AWSAccessKeyId", "SignatureMethod", "SignatureVersion"})
-MAX_TOKEN = 64
-
-MISMATCH = "Arguments on this idempotent request are inconsistent with arguments used in previous request(s)."
-LIMIT = "You have requested more instances than your current instance limit of {} allows for the specified type."
-CAPACITY = "We currently do not have sufficient {} capacity in the Availability Zone you requested."
+LONGEST_WAIT = 60.0
 
 
 class ReplyLost(ConnectionAbortedError):  # noqa: N818 - it tells what happens, and is no mistake
     """The call was carried out; its answer never arrives."""
-
-
-@dataclass
-class Launch:
-    """What one client token did. The lock makes calls with the same token wait for each other."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    fingerprint: str = ""
-    reply: bytes = b""
 
 
 class MotoWrapper:
@@ -62,9 +46,10 @@ class MotoWrapper:
         self._moto_lock = threading.Lock()  # moto's models are not made for threads
         self._lock = threading.Lock()
         self.knobs = KnobBoard()
+        self._launches = Launches(self.knobs, self._moto_lock, self._forward_locked)
         self._calls: dict[str, Counter[str]] = {}
-        self._launches: dict[tuple[str, str, str], Launch] = {}
-        self._hidden: dict[str, set[str]] = {}
+        self._under_way = 0
+        self._quiet = threading.Condition()
 
     def __call__(self, environ: dict[str, object], start_response: object) -> Iterable[bytes]:
         request = Request(environ)
@@ -98,12 +83,13 @@ class MotoWrapper:
         return _json({"error": "there are knobs, calls and reset (POST)"}, 404)
 
     def _reset(self) -> None:
+        with self._quiet:
+            self._quiet.wait_for(lambda: self._under_way == 0, timeout=LONGEST_WAIT)
         with self._moto_lock, self._lock:
             Client(self._moto).post("/moto-api/reset")
             self.knobs.reset()
             self._calls.clear()
-            self._launches.clear()
-            self._hidden.clear()
+            self._launches.reset()
 
     # EC2
 
@@ -121,7 +107,19 @@ class MotoWrapper:
             return self._forward(request)
         with self._lock:
             self._calls.setdefault(who.region, Counter())[parameters["Action"]] += 1
-        return self._faulty(request, parameters, who)
+        with self._counted_under_way():
+            return self._faulty(request, parameters, who)
+
+    @contextmanager
+    def _counted_under_way(self) -> Iterator[None]:
+        with self._quiet:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._quiet:
+                self._under_way -= 1
+                self._quiet.notify_all()
 
     def _faulty(self, request: Request, parameters: Mapping[str, str], who: Signer) -> Response:
         knobs = self.knobs.of(who.region)
@@ -139,7 +137,7 @@ class MotoWrapper:
     def _carried_out(self, request: Request, parameters: Mapping[str, str], who: Signer) -> Response:
         match parameters["Action"]:
             case "RunInstances":
-                response = self._run_instances(request, parameters, who)
+                response = self._launches.run(request, parameters, who)
                 if self.knobs.take(who.region, "lose"):
                     raise ReplyLost
                 return response
@@ -147,58 +145,20 @@ class MotoWrapper:
                 return self._describe_instances(request, parameters, who)
         return self._forward(request)
 
-    def _run_instances(self, request: Request, parameters: Mapping[str, str], who: Signer) -> Response:
-        """Once for every token, as AWS's documentation has it."""
-        token = parameters.get("ClientToken", "")
-        if len(token) > MAX_TOKEN:
-            return moto_xml.error(
-                400, "InvalidParameterValue", f"The client token has more than {MAX_TOKEN} characters."
-            )
-        asked = sorted((key, value) for key, value in parameters.items() if key not in SIGNATURE_FIELDS)
-        fingerprint = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-        with self._lock:
-            launch = self._launches.setdefault((who.access_key, who.region, token), Launch()) if token else Launch()
-        with launch.lock:
-            if launch.reply and launch.fingerprint != fingerprint:
-                return moto_xml.error(400, "IdempotentParameterMismatch", MISMATCH)
-            if launch.reply:
-                return moto_xml.reply(200, moto_xml.with_states(launch.reply, lambda vm_id: _state(who.region, vm_id)))
-            response = self._launch_within_limits(request, parameters, who.region)
-            if response.status_code == 200:
-                launch.fingerprint, launch.reply = fingerprint, response.get_data()
-        return response
-
-    def _launch_within_limits(self, request: Request, parameters: Mapping[str, str], region: str) -> Response:
-        knobs = self.knobs.of(region)
-        flavor, count = parameters.get("InstanceType", ""), int(parameters.get("MaxCount", 1))
-        with self._moto_lock:
-            if knobs.limit is not None and _live(region) + count > knobs.limit:
-                return moto_xml.error(400, "InstanceLimitExceeded", LIMIT.format(knobs.limit))
-            if flavor in knobs.capacity and _live(region, flavor) + count > knobs.capacity[flavor]:
-                return moto_xml.error(500, "InsufficientInstanceCapacity", CAPACITY.format(flavor))
-            response = self._forward_locked(request)
-        if knobs.hide_new and response.status_code == 200:
-            with self._lock:
-                self._hidden.setdefault(region, set()).update(moto_xml.instance_ids(response.get_data()))
-        return response
-
     def _describe_instances(self, request: Request, parameters: Mapping[str, str], who: Signer) -> Response:
+        response = self._forward(request)
         knobs = self.knobs.of(who.region)
-        with self._lock:
-            if not knobs.hide_new:
-                self._hidden.pop(who.region, None)
-            hidden = frozenset(self._hidden.get(who.region, ()))
+        hidden = self._launches.hidden(who.region)
         if not hidden and not knobs.forget_terminated:
-            return self._forward(request)
+            return response
 
         def is_hidden(vm_id: str, state: str) -> bool:
             return vm_id in hidden or (knobs.forget_terminated and state == "terminated")
 
         for vm_id in moto_xml.requested_ids(parameters):
-            state = _state(who.region, vm_id)
-            if state and is_hidden(vm_id, state[1]):
+            now = state(who.region, vm_id)
+            if now and is_hidden(vm_id, now[1]):
                 return moto_xml.error(400, "InvalidInstanceID.NotFound", f"The instance ID '{vm_id}' does not exist")
-        response = self._forward(request)
         if response.status_code == 200:
             response.set_data(moto_xml.without(response.get_data(), is_hidden))
         return response
@@ -215,18 +175,6 @@ class MotoWrapper:
             response.set_data(moto_xml.as_aws_sends_it(response.get_data()))
             response.headers["Content-Type"] = "text/xml;charset=UTF-8"
         return response
-
-
-def _live(region: str, flavor: str = "") -> int:
-    instances = ec2_backends[DEFAULT_ACCOUNT_ID][region].all_instances()
-    return sum(each.state in COUNTED_STATES and flavor in {"", each.instance_type} for each in instances)
-
-
-def _state(region: str, vm_id: str) -> tuple[int, str] | None:
-    for each in ec2_backends[DEFAULT_ACCOUNT_ID][region].all_instances():
-        if each.id == vm_id:
-            return each.state_code, each.state
-    return None
 
 
 def _as_told(answer: Answer) -> Response:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
 
 from cloudherd.clouds.ec2_xml import NotUnderstoodError, parse
 from cloudherd.clouds.protocol import MESSAGE_LIMIT, CloudError, ErrorKind
@@ -104,8 +105,10 @@ _LONG_CODE = re.compile(r"[A-Za-z0-9+/=_-]{48,}")
 
 def scrubbed(words: str, secrets: Iterable[str]) -> str:
     """The cloud's words without secrets and encoded blobs (an encoded authorization failure, user data), bounded."""
-    for secret in sorted({secret.strip() for secret in secrets} - {""}, key=len, reverse=True):
-        words = words.replace(secret, "…")
+    plain = {secret.strip() for secret in secrets}
+    forms = {form(secret) for secret in plain - {""} for form in (str, quote, quote_plus, lambda each: quote(each, ""))}
+    for form in sorted(forms, key=len, reverse=True):
+        words = words.replace(form, "…")
     return _LONG_CODE.sub("…", words)[:MESSAGE_LIMIT]
 
 

@@ -1,0 +1,573 @@
+"""The provider ec2 against moto's server over HTTP. What is true at the cloud is read with boto3."""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+import traceback
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import count
+from threading import Barrier
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import libcloud
+import pytest
+
+from cloudherd.clouds.ec2 import Ec2, Ec2Driver
+from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind, LaunchRequest, VMState
+from devenv.moto_client import MotoClient, running_moto
+from tests.integration.ec2_truth import FLAVOR, IMAGE, Truth
+
+pytestmark = pytest.mark.integration
+
+KEYS = {"accessKey": "AKIDEXAMPLE", "secretKey": "wJalrXUtnFEMI/K7MDENG+bPxRfiCY"}
+TOKEN_KEYS = {**KEYS, "sessionToken": "TOKEN-0123456789"}
+_tokens = count()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MotoClient]:
+    with running_moto() as moto:
+        yield moto
+
+
+@pytest.fixture
+def moto(server: MotoClient) -> MotoClient:
+    server.reset()
+    server.knobs(keys={KEYS["accessKey"]: KEYS["secretKey"]})
+    return server
+
+
+@pytest.fixture
+def truth(moto: MotoClient) -> Truth:
+    return Truth(moto)
+
+
+Connect = Callable[..., Ec2Driver]
+
+
+@pytest.fixture
+def connect(moto: MotoClient) -> Connect:
+    def connected(options: dict[str, Any] | None = None, **changes: Any) -> Ec2Driver:
+        settings = {"account": "physics.aws", "region": "us-east-1", "endpoint": moto.url, "credentials": KEYS}
+        return Ec2().connect(Connection(options=options or {}, **{**settings, **changes}))
+
+    return connected
+
+
+@pytest.fixture
+def driver(connect: Connect) -> Ec2Driver:
+    return connect()
+
+
+def request(**changes: Any) -> LaunchRequest:
+    number = next(_tokens)
+    made = LaunchRequest(
+        token=f"ch-{number:040x}",
+        name=f"batch-worker-{number}",
+        flavor=FLAVOR,
+        image=IMAGE,
+        tags={"cloudherd-id": f"id-{number}", "cloudherd-account": "physics.aws", "owner": "Zoë & co"},
+        user_data=b"#cloud-config\npassword: hunter2-hunter2\n",
+    )
+    return replace(made, **changes)
+
+
+def failure(call: Callable[[], object]) -> CloudError:
+    with pytest.raises(CloudError) as caught:
+        call()
+    return caught.value
+
+
+class TestListing:
+    def test_every_page_is_read(self, moto: MotoClient, truth: Truth, connect: Connect) -> None:
+        made = set(truth.launch(25))
+        listing = connect({"pageSize": 5}).list_vms()
+        assert {vm.id for vm in listing.vms} == made
+        assert listing.complete
+        assert moto.calls()["DescribeInstances"] == 5
+
+    def test_a_listing_of_which_a_page_is_missing_is_an_error(
+        self, moto: MotoClient, truth: Truth, connect: Connect
+    ) -> None:
+        truth.launch(12)
+        driver = connect({"pageSize": 5})
+        moto.knobs(answers=[{"action": "DescribeInstances", "after": 2, "status": 500, "body": "oops"}])
+        assert failure(driver.list_vms).kind is ErrorKind.UNREACHABLE
+        assert len(driver.list_vms().vms) == 12
+
+    def test_pages_that_never_end_are_an_error(self, moto: MotoClient, driver: Ec2Driver) -> None:
+        page = "<DescribeInstancesResponse><reservationSet/><nextToken>again</nextToken></DescribeInstancesResponse>"
+        moto.knobs(answers=[{"status": 200, "body": page, "times": 1000}])
+        assert failure(driver.list_vms).code == "PagesRepeat"
+
+    @pytest.mark.parametrize("body", ["", "OK", "<ListAllMyBucketsResult/>", "<DescribeInstancesResponse/>", "<a>"])
+    def test_a_success_that_is_no_listing_is_never_an_empty_one(
+        self, moto: MotoClient, driver: Ec2Driver, body: str
+    ) -> None:
+        moto.knobs(answers=[{"status": 200, "body": body}])
+        assert failure(driver.list_vms).kind is ErrorKind.UNREACHABLE
+
+    def test_the_scope_is_owner_and_region_in_an_empty_region_too(
+        self, moto: MotoClient, connect: Connect, driver: Ec2Driver
+    ) -> None:
+        assert driver.list_vms().scope == "123456789012.us-east-1"
+        driver.create_vm(request())
+        assert driver.list_vms().scope == connect().list_vms().scope == "123456789012.us-east-1"
+        assert connect(region="eu-west-1").list_vms().scope == "123456789012.eu-west-1"
+
+    def test_the_owner_is_asked_for_once(self, moto: MotoClient, driver: Ec2Driver) -> None:
+        for _ in range(3):
+            driver.list_vms()
+        assert moto.calls() == {"DescribeInstances": 3, "DescribeSecurityGroups": 1}
+
+    def test_regions_are_clouds_of_their_own(self, connect: Connect, driver: Ec2Driver) -> None:
+        vm = driver.create_vm(request())
+        assert connect(region="eu-west-1").list_vms().vms == ()
+        assert [each.id for each in driver.list_vms().vms] == [vm.id]
+
+    def test_other_peoples_vms_are_listed_without_their_tags(self, truth: Truth, driver: Ec2Driver) -> None:
+        tags = [{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "theirs"}]}]
+        (foreign,) = truth.launch(TagSpecifications=tags)
+        (vm,) = driver.list_vms().vms
+        assert (vm.id, vm.name, vm.tags) == (foreign, "theirs", {})
+
+    def test_terminated_vms_linger_and_are_deleted_ones(self, truth: Truth, driver: Ec2Driver) -> None:
+        vm = driver.create_vm(request())
+        driver.destroy_vm(vm.id)
+        (seen,) = driver.list_vms().vms
+        assert (seen.id, seen.state) == (vm.id, VMState.DELETED)
+        assert seen.detail == "Client.UserInitiatedShutdown: User initiated shutdown"
+        assert seen.tags["cloudherd-account"] == "physics.aws"
+
+    def test_a_vm_stopped_behind_our_back_is_stopped(self, truth: Truth, driver: Ec2Driver) -> None:
+        vm = driver.create_vm(request())
+        truth.ec2.stop_instances(InstanceIds=[vm.id])
+        (seen,) = driver.list_vms().vms
+        assert seen.state is VMState.STOPPED
+        assert "User initiated" in seen.detail
+
+    def test_by_its_id_a_vm_looks_as_in_a_listing(self, driver: Ec2Driver) -> None:
+        vm = driver.create_vm(request())
+        assert (driver.get_vm(vm.id),) == driver.list_vms().vms
+
+    def test_an_id_that_does_not_exist_is_none(self, driver: Ec2Driver) -> None:
+        assert driver.get_vm("i-0123456789abcdef0") is None
+
+    def test_a_new_vm_may_be_missing_for_a_while(self, moto: MotoClient, truth: Truth, driver: Ec2Driver) -> None:
+        moto.knobs(hide_new=True)
+        vm = driver.create_vm(request())
+        assert driver.get_vm(vm.id) is None
+        assert driver.list_vms().vms == ()
+        assert truth.live() == {vm.id}
+        moto.knobs(hide_new=False)
+        assert driver.get_vm(vm.id) is not None
+
+    def test_where_terminated_vms_are_forgotten_at_once_they_are_none(
+        self, moto: MotoClient, driver: Ec2Driver
+    ) -> None:
+        moto.knobs(forget_terminated=True)
+        vm = driver.create_vm(request())
+        driver.destroy_vm(vm.id)
+        assert driver.get_vm(vm.id) is None
+        assert driver.list_vms().vms == ()
+        driver.destroy_vm(vm.id)
+
+
+class TestLaunch:
+    def test_name_and_tags_come_with_the_launch_itself(self, moto: MotoClient, truth: Truth, driver: Ec2Driver) -> None:
+        asked = request()
+        vm = driver.create_vm(asked)
+        assert moto.calls() == {"RunInstances": 1}
+        assert truth.tags(vm.id) == {**asked.tags, "Name": asked.name}
+        assert vm.tags == truth.tags(vm.id)
+        assert (vm.name, vm.flavor) == (asked.name, FLAVOR)
+        assert truth.instances()[vm.id]["ImageId"] == IMAGE
+
+    @pytest.mark.parametrize("data", [b"", b"\0\xff\r\n+ &=%20\xc3\xa9", b"#" * 16_384], ids=["none", "odd", "longest"])
+    def test_user_data_arrives_byte_for_byte(self, truth: Truth, driver: Ec2Driver, data: bytes) -> None:
+        vm = driver.create_vm(request(user_data=data))
+        assert truth.user_data(vm.id) == data
+
+    def test_longer_user_data_is_refused_before_any_call(self, moto: MotoClient, driver: Ec2Driver) -> None:
+        error = failure(lambda: driver.create_vm(request(user_data=b"#" * 16_385)))
+        assert error.kind is ErrorKind.INVALID
+        assert error.message == "the user data has 16385 bytes, EC2 takes 16384; shorten the context"
+        assert moto.calls() == {}
+
+    def test_spot(self, truth: Truth, driver: Ec2Driver) -> None:
+        spot = driver.create_vm(request(options={"spot": True, "spotMaxPrice": "0.02"}))
+        plain = driver.create_vm(request(options={"spot": False}))
+        seen = truth.instances()
+        assert (seen[spot.id].get("InstanceLifecycle"), seen[plain.id].get("InstanceLifecycle")) == ("spot", None)
+
+    def test_a_price_without_spot_is_named(self, driver: Ec2Driver) -> None:
+        error = failure(lambda: driver.create_vm(request(options={"spotMaxPrice": 1})))
+        assert error.kind is ErrorKind.INVALID
+        assert error.message.startswith("machine.options: spotMaxPrice is for spot instances only")
+
+    def test_key_pair_and_security_group(self, truth: Truth, driver: Ec2Driver) -> None:
+        vm = driver.create_vm(request(security_groups=("default",), options={"keyName": "mine"}))
+        seen = truth.instances()[vm.id]
+        assert seen["KeyName"] == "mine"
+        assert [group["GroupName"] for group in seen["SecurityGroups"]] == ["default"]
+
+    @pytest.mark.parametrize("public", [False, True])
+    def test_a_subnet_by_name_or_id_with_groups_by_name(
+        self, moto: MotoClient, truth: Truth, driver: Ec2Driver, public: bool
+    ) -> None:
+        subnet = truth.subnet("physics*net")
+        for network in (subnet, "physics*net"):
+            asked = request(network=network, security_groups=("default",), public_address=public)
+            vm = driver.create_vm(asked)
+            seen = truth.instances()[vm.id]
+            assert seen["SubnetId"] == subnet
+            assert seen["NetworkInterfaces"][0]["Groups"][0]["GroupName"] == "default"
+        assert moto.calls()["DescribeSecurityGroups"] == 1
+
+    @pytest.mark.parametrize("network", ["nowhere", "*", "subnet-00000000", "vpc-1"])
+    def test_a_subnet_that_is_not_there_is_named(self, truth: Truth, driver: Ec2Driver, network: str) -> None:
+        error = failure(lambda: driver.create_vm(request(network=network)))
+        assert error.kind is ErrorKind.INVALID
+        assert error.message == f"subnet {network}: there must be one in this region, but none is"
+        assert truth.live() == set()
+
+    def test_an_image_by_name_is_one_of_the_accounts_own(self, truth: Truth, driver: Ec2Driver) -> None:
+        own = truth.image("debian-12")
+        vm = driver.create_vm(request(image="debian-12"))
+        assert truth.instances()[vm.id]["ImageId"] == own
+        (public,) = truth.ec2.describe_images(ImageIds=[IMAGE])["Images"]
+        error = failure(lambda: driver.create_vm(request(image=public["Name"])))
+        assert error.kind is ErrorKind.NOT_FOUND
+
+    def test_what_a_name_stands_for_is_asked_once_and_again_after_a_refusal(
+        self, moto: MotoClient, truth: Truth, driver: Ec2Driver
+    ) -> None:
+        truth.image("debian-12")
+        for _ in range(3):
+            driver.create_vm(request(image="debian-12"))
+        assert moto.calls()["DescribeImages"] == 1
+        moto.knobs(answers=[{"status": 400, "body": _error_xml("InvalidAMIID.NotFound")}])
+        assert failure(lambda: driver.create_vm(request(image="debian-12"))).kind is ErrorKind.NOT_FOUND
+        driver.create_vm(request(image="debian-12"))
+        assert moto.calls()["DescribeImages"] == 2
+
+
+class TestToken:
+    def test_the_same_request_again_is_the_same_vm(self, truth: Truth, connect: Connect) -> None:
+        asked = request()
+        assert len({connect().create_vm(asked).id for _ in range(3)}) == 1
+        assert len(truth.live()) == 1
+
+    def test_ten_at_once_are_one_vm(self, truth: Truth, connect: Connect) -> None:
+        asked, together = request(), Barrier(10)
+
+        def create(_: int) -> str:
+            driver = connect()
+            together.wait()
+            return driver.create_vm(asked).id
+
+        with ThreadPoolExecutor(10) as pool:
+            made = set(pool.map(create, range(10)))
+        assert truth.live() == made
+        assert len(made) == 1
+
+    def test_after_a_lost_reply_the_outcome_is_unknown_and_the_token_finds_the_vm(
+        self, moto: MotoClient, truth: Truth, driver: Ec2Driver
+    ) -> None:
+        asked = request()
+        moto.knobs(lose=1)
+        error = failure(lambda: driver.create_vm(asked))
+        assert (error.kind, error.code) == (ErrorKind.UNKNOWN, "ConnectionBroken")
+        assert truth.live() == {driver.create_vm(asked).id}
+
+    def test_the_driver_never_sends_a_launch_twice_by_itself(
+        self, moto: MotoClient, driver: Ec2Driver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LIBCLOUD_RETRY_FAILED_HTTP_REQUESTS", "1")
+        moto.knobs(lose=1)
+        failure(lambda: driver.create_vm(request()))
+        assert moto.calls() == {"RunInstances": 1}
+
+    def test_a_launch_that_the_cloud_is_too_slow_for_is_unknown(
+        self, moto: MotoClient, truth: Truth, connect: Connect
+    ) -> None:
+        asked = request()
+        moto.knobs(delay=0.6)
+        error = failure(lambda: connect({"timeoutSeconds": 0.2}).create_vm(asked))
+        assert (error.kind, error.code) == (ErrorKind.UNKNOWN, "NoAnswerInTime")
+        moto.knobs(delay=0)
+        vm = connect().create_vm(asked)
+        assert truth.live() == {vm.id}
+
+    def test_another_request_under_the_same_token_is_refused(self, truth: Truth, driver: Ec2Driver) -> None:
+        asked = request()
+        vm = driver.create_vm(asked)
+        error = failure(lambda: driver.create_vm(replace(asked, user_data=b"other")))
+        assert (error.kind, error.code) == (ErrorKind.INVALID, "IdempotentParameterMismatch")
+        assert truth.live() == {vm.id}
+
+    def test_the_token_of_an_ended_vm_gives_that_vm_and_no_other(self, truth: Truth, driver: Ec2Driver) -> None:
+        asked = request()
+        vm = driver.create_vm(asked)
+        driver.destroy_vm(vm.id)
+        again = driver.create_vm(asked)
+        assert (again.id, again.state) == (vm.id, VMState.DELETED)
+        assert truth.live() == set()
+
+
+class TestEnd:
+    def test_only_the_vm_that_was_named_ends(self, truth: Truth, driver: Ec2Driver) -> None:
+        kept, ended = driver.create_vm(request()), driver.create_vm(request())
+        driver.destroy_vm(ended.id)
+        assert truth.live() == {kept.id}
+
+    def test_ending_twice_or_what_never_was_is_no_error(self, driver: Ec2Driver) -> None:
+        vm = driver.create_vm(request())
+        driver.destroy_vm(vm.id)
+        driver.destroy_vm(vm.id)
+        driver.destroy_vm("i-0123456789abcdef0")
+
+    def test_nova_not_finding_it_is_no_error(self, moto: MotoClient, driver: Ec2Driver) -> None:
+        body = _error_xml("NotFound", "Instance 5a1f42c2 could not be found.")
+        moto.knobs(answers=[{"status": 404, "body": body}])
+        driver.destroy_vm("i-0123456789abcdef0")
+
+    def test_a_vm_protected_from_its_end_is_an_error(self, truth: Truth, driver: Ec2Driver) -> None:
+        vm = driver.create_vm(request())
+        truth.ec2.modify_instance_attribute(InstanceId=vm.id, DisableApiTermination={"Value": True})
+        error = failure(lambda: driver.destroy_vm(vm.id))
+        assert (error.kind, error.code) == (ErrorKind.INVALID, "OperationNotPermitted")
+
+
+class TestAccount:
+    def test_sizes_that_are_wanted_are_asked_of_the_cloud(self, moto: MotoClient, driver: Ec2Driver) -> None:
+        (size,) = driver.sizes((FLAVOR, "zz.huge"))
+        assert (size.id, size.cpus, size.memory) == (FLAVOR, 2, 2 * 2**30)
+        assert moto.calls() == {"DescribeInstanceTypes": 1}
+
+    def test_where_they_cannot_be_asked_for_libclouds_are_given(self, moto: MotoClient, driver: Ec2Driver) -> None:
+        live = driver.sizes((FLAVOR,))
+        for code in ("InvalidRequest", "UnauthorizedOperation"):
+            moto.knobs(answers=[{"status": 400, "body": _error_xml(code)}])
+            assert driver.sizes((FLAVOR, "m1.tiny")) == live
+        moto.knobs(answers=[{"status": 500, "body": "oops"}])
+        assert failure(lambda: driver.sizes((FLAVOR,))).kind is ErrorKind.UNREACHABLE
+
+    def test_all_sizes_are_libclouds_and_cost_no_call(self, moto: MotoClient, driver: Ec2Driver) -> None:
+        assert driver.sizes((FLAVOR,))[0] in driver.sizes()
+        assert moto.calls() == {"DescribeInstanceTypes": 1}
+
+    def test_of_the_wanted_images_those_that_exist(self, moto: MotoClient, truth: Truth, driver: Ec2Driver) -> None:
+        own = truth.image("debian-12")
+        truth.image("debian-1?")
+        found = {image.id: image.name for image in driver.images((IMAGE, "debian-12", "ami-00000000", "suse"))}
+        assert set(found) == {IMAGE, own}
+        assert found[own] == "debian-12"
+        assert moto.calls() == {"DescribeImages": 2}
+        assert driver.images(()) == []
+
+    def test_the_account_of_the_examples_works(self, moto: MotoClient, connect: Connect) -> None:
+        moto.knobs(keys=None)
+        driver = connect(credentials={"accessKey": "testing", "secretKey": "testing"})
+        assert [image.id for image in driver.images(("ami-12c6146b",))] == ["ami-12c6146b"]
+        assert driver.create_vm(request(security_groups=("default",))).state is VMState.PENDING
+
+    def test_two_regions_have_the_same_images(self, connect: Connect) -> None:
+        assert [image.id for image in connect(region="eu-west-1").images((IMAGE,))] == [IMAGE]
+
+
+def _error_xml(code: str, message: str = "") -> str:
+    return f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors></Response>"
+
+
+class TestFailures:
+    def test_an_accounts_limit_fills_every_flavor(self, moto: MotoClient, truth: Truth, driver: Ec2Driver) -> None:
+        moto.knobs(limit=1)
+        driver.create_vm(request())
+        error = failure(lambda: driver.create_vm(request()))
+        assert (error.kind, error.code, error.flavor_only) == (ErrorKind.FULL, "InstanceLimitExceeded", False)
+        assert error.message.startswith("You have requested more instances")
+        assert len(truth.live()) == 1
+
+    def test_a_lack_of_one_size_fills_only_that_one(self, moto: MotoClient, driver: Ec2Driver) -> None:
+        moto.knobs(capacity={FLAVOR: 0})
+        error = failure(lambda: driver.create_vm(request()))
+        assert (error.kind, error.code, error.flavor_only) == (ErrorKind.FULL, "InsufficientInstanceCapacity", True)
+        driver.create_vm(request(flavor="t3.micro"))
+
+    def test_openstacks_quota_fills_the_account(self, moto: MotoClient, driver: Ec2Driver) -> None:
+        body = _error_xml("Forbidden", "Quota exceeded for instances: Requested 1, but already used 3 of 3 instances")
+        moto.knobs(answers=[{"status": 403, "body": body}])
+        error = failure(lambda: driver.create_vm(request()))
+        assert (error.kind, error.flavor_only) == (ErrorKind.FULL, False)
+
+    def test_throttling(self, moto: MotoClient, truth: Truth, driver: Ec2Driver) -> None:
+        moto.knobs(throttle=3)
+        assert failure(driver.list_vms).kind is ErrorKind.THROTTLED
+        assert failure(lambda: driver.create_vm(request())).kind is ErrorKind.THROTTLED
+        assert failure(lambda: driver.destroy_vm("i-0123456789abcdef0")).kind is ErrorKind.THROTTLED
+        assert truth.live() == set()
+
+    @pytest.mark.parametrize("keys", [{**KEYS, "secretKey": "another"}, {**KEYS, "accessKey": "AKIDOTHER"}])
+    def test_refused_keys_are_denied_never_an_empty_account(self, connect: Connect, keys: dict[str, str]) -> None:
+        driver = connect(credentials=keys)
+        calls: list[Callable[[], object]] = [
+            driver.list_vms,
+            lambda: driver.get_vm("i-0123456789abcdef0"),
+            lambda: driver.create_vm(request()),
+            lambda: driver.destroy_vm("i-0123456789abcdef0"),
+            lambda: driver.images((IMAGE,)),
+            lambda: driver.sizes((FLAVOR,)),
+        ]
+        assert {failure(call).kind for call in calls} == {ErrorKind.DENIED}
+
+    def test_what_can_never_succeed_is_invalid_or_not_found(self, truth: Truth, driver: Ec2Driver) -> None:
+        assert failure(lambda: driver.create_vm(request(image="ami-00000000"))).kind is ErrorKind.NOT_FOUND
+        assert failure(lambda: driver.create_vm(request(flavor="zz.huge"))).kind is ErrorKind.NOT_FOUND
+        assert failure(lambda: driver.create_vm(request(security_groups=("nobody",)))).kind is ErrorKind.INVALID
+        assert truth.live() == set()
+
+    def test_nobody_listening_is_unreachable_and_nothing_was_sent(self, connect: Connect) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        driver = connect(endpoint=f"http://127.0.0.1:{port}")
+        calls: list[Callable[[], object]] = [driver.list_vms, lambda: driver.create_vm(request())]
+        for call in calls:
+            error = failure(call)
+            assert (error.kind, error.code) == (ErrorKind.UNREACHABLE, "ConnectionRefused")
+
+    def test_a_name_that_does_not_exist_is_unreachable(self, connect: Connect) -> None:
+        error = failure(connect(endpoint="http://nothing.invalid").list_vms)
+        assert (error.kind, error.code) == (ErrorKind.UNREACHABLE, "NameNotResolved")
+
+    def test_https_where_http_is_spoken_is_unreachable(self, moto: MotoClient, connect: Connect) -> None:
+        error = failure(connect(endpoint=moto.url.replace("http://", "https://")).list_vms)
+        assert (error.kind, error.code) == (ErrorKind.UNREACHABLE, "TlsFailed")
+
+    def test_a_cloud_that_does_not_answer_in_time_is_unreachable(self, moto: MotoClient, connect: Connect) -> None:
+        moto.knobs(delay=0.6)
+        error = failure(connect({"timeoutSeconds": 0.2}).list_vms)
+        assert (error.kind, error.code) == (ErrorKind.UNREACHABLE, "NoAnswerInTime")
+
+    @pytest.mark.parametrize(
+        ("status", "body"),
+        [
+            (400, "The server could not comply with the request"),
+            (500, "Internal Server Error"),
+            (502, "<html><body>Bad Gateway</body></html>"),
+            (500, _error_xml("ConnectFailure", "Unknown error occurred.")),
+            (302, ""),
+        ],
+    )
+    def test_what_is_no_answer_is_unreachable_and_leaves_a_launch_open(
+        self, moto: MotoClient, truth: Truth, driver: Ec2Driver, status: int, body: str
+    ) -> None:
+        answer = {"status": status, "body": body}
+        moto.knobs(answers=[answer])
+        assert failure(driver.list_vms).kind is ErrorKind.UNREACHABLE
+        asked = request()
+        moto.knobs(answers=[{**answer, "action": "RunInstances", "carry_out": True}])
+        assert failure(lambda: driver.create_vm(asked)).kind is ErrorKind.UNKNOWN
+        assert truth.live() == {driver.create_vm(asked).id}
+
+    def test_a_launch_answered_with_half_an_answer_is_unknown(
+        self, moto: MotoClient, truth: Truth, driver: Ec2Driver
+    ) -> None:
+        asked = request()
+        body = "<RunInstancesResponse><instancesSet><item><instanceId>i-"
+        moto.knobs(answers=[{"status": 200, "body": body, "carry_out": True}])
+        assert failure(lambda: driver.create_vm(asked)).kind is ErrorKind.UNKNOWN
+        assert truth.live() == {driver.create_vm(asked).id}
+
+
+class TestSignature:
+    """The server checks signatures with botocore wherever the fixture set its keys: in every test above, version 4."""
+
+    def test_version_2_is_right_too(self, truth: Truth, connect: Connect) -> None:
+        driver = connect({"signatureVersion": 2})
+        vm = driver.create_vm(request(name="Zoë's ~ *+ &=/"))
+        assert [each.id for each in driver.list_vms().vms] == [vm.id]
+        assert truth.tags(vm.id)["Name"] == "Zoë's ~ *+ &=/"
+        wrong = connect({"signatureVersion": 2}, credentials={**KEYS, "secretKey": "another"})
+        assert failure(wrong.list_vms).code == "SignatureDoesNotMatch"
+
+    @pytest.mark.parametrize("version", [2, 4])
+    def test_an_endpoint_may_have_a_path(self, moto: MotoClient, connect: Connect, version: int) -> None:
+        body = (
+            "<DescribeInstancesResponse><reservationSet><item><ownerId>9b1f</ownerId><instancesSet/></item>"
+            "</reservationSet></DescribeInstancesResponse>"
+        )
+        moto.knobs(answers=[{"status": 200, "body": body}])
+        driver = connect({"signatureVersion": version}, endpoint=f"{moto.url}/services/Cloud/")
+        assert driver.list_vms().scope == "9b1f.us-east-1"
+
+    def test_a_session_token_is_signed_and_sent(self, truth: Truth, connect: Connect) -> None:
+        driver = connect(credentials={**KEYS, "sessionToken": "FwoGZXIvYXdzE+/=="})
+        vm = driver.create_vm(request())
+        assert truth.live() == {vm.id}
+
+    def test_a_netrc_does_not_replace_the_signature(
+        self, moto: MotoClient, connect: Connect, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        netrc = tmp_path / "netrc"
+        netrc.write_text("machine 127.0.0.1 login a password b\n")
+        monkeypatch.setenv("NETRC", str(netrc))
+        connect().list_vms()
+
+
+class TestSecrecy:
+    DATA = b"#cloud-config\npassword: hunter2-hunter2\nkey: a+b/c=\n"
+
+    def forms(self, keys: dict[str, str]) -> list[str]:
+        text, encoded = self.DATA.decode(), b64encode(self.DATA).decode()
+        plain = [*text.splitlines()[1:], text, encoded, *keys.values()]
+        return [
+            form(secret) for secret in plain for form in (str, quote, quote_plus, lambda each: quote(each, safe=""))
+        ]
+
+    def test_nothing_secret_is_logged_or_said_whatever_goes_wrong(
+        self, moto: MotoClient, connect: Connect, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        repeated = _error_xml("InvalidUserData", f"bad: {self.DATA.decode()} {b64encode(self.DATA).decode()}")
+        faults: list[dict[str, Any]] = [
+            {"lose": 1},
+            {"throttle": 1},
+            {"limit": 0},
+            {"answers": [{"status": 400, "body": repeated}]},
+            {"answers": [{"status": 500, "body": repeated.replace("Error>", "E>")}]},
+            {"answers": [{"status": 403, "body": _error_xml("SignatureDoesNotMatch", " ".join(self.forms(KEYS)))}]},
+            {"answers": [{"status": 307, "body": self.DATA.decode()}]},
+            {"answers": [{"status": 200, "body": self.DATA.decode()}]},
+            {"keys": {}},
+            {"delay": 0.5},
+        ]
+        calm: dict[str, Any] = {"lose": 0, "throttle": 0, "limit": None, "delay": 0, "answers": [], "keys": None}
+        said = []
+        for fault in faults:
+            for version in (2, 4):
+                moto.knobs(**{**calm, **fault})
+                keys = KEYS if version == 2 else TOKEN_KEYS
+                driver = connect({"signatureVersion": version, "timeoutSeconds": 0.3}, credentials=keys)
+                asked = request(user_data=self.DATA)
+                error = failure(lambda asked=asked, driver=driver: driver.create_vm(asked))  # type: ignore[misc]
+                assert error.__cause__ is None
+                said += [*traceback.format_exception(error), repr(error), error.code, error.message]
+        everything = "\n".join([*said, caplog.text, *(repr(record.__dict__) for record in caplog.records)])
+        assert "POST / HTTP/1.1" in caplog.text  # urllib3 did log its requests
+        assert [form for form in self.forms(TOKEN_KEYS) if form in everything] == []
+
+    def test_libclouds_debug_log_gets_nothing(self, connect: Connect) -> None:
+        log = io.StringIO()
+        libcloud.enable_debug(log)
+        try:
+            connect().create_vm(request())
+        finally:
+            libcloud.reset_debug()
+        assert log.getvalue() == ""

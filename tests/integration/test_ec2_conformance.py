@@ -1,0 +1,69 @@
+"""The conformance suite, on moto's server."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from cloudherd.clouds.conformance import CloudUnderTest, ProviderConformance
+from cloudherd.clouds.ec2 import Ec2
+from cloudherd.clouds.protocol import Connection
+from devenv.moto_client import MotoClient, running_moto
+from tests.integration.ec2_truth import FLAVOR, IMAGE, Truth
+
+pytestmark = pytest.mark.integration
+
+KEYS = {"accessKey": "AKIDEXAMPLE", "secretKey": "wJalrXUtnFEMI/K7MDENG+bPxRfiCY"}
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[MotoClient]:
+    with running_moto() as server:
+        yield server
+
+
+def cloud_under_test(moto: MotoClient, **options: object) -> CloudUnderTest:
+    moto.reset()
+    moto.knobs(keys={KEYS["accessKey"]: KEYS["secretKey"]})
+    truth = Truth(moto)
+
+    def account(**changes: object) -> Connection:
+        settings = {"region": "us-east-1", "endpoint": moto.url, "credentials": KEYS, "options": options}
+        return Connection("physics.aws", **{**settings, **changes})  # type: ignore[arg-type]
+
+    def dead() -> Connection:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            return account(endpoint=f"http://127.0.0.1:{taken.getsockname()[1]}")
+
+    return CloudUnderTest(
+        provider=Ec2(),
+        connection=account(),
+        flavor=FLAVOR,
+        image=IMAGE,
+        absent_flavor="zz.huge",
+        absent_image="ami-00000000",
+        absent_vm="i-0123456789abcdef0",
+        user_data=truth.user_data,
+        add_foreign=lambda: truth.launch()[0],
+        elsewhere=account(region="eu-west-1"),
+        refused=lambda: account(credentials={**KEYS, "secretKey": "another-secret-key"}),
+        dead=dead,
+        fill=lambda: moto.knobs(limit=0),
+        lose_next_reply=lambda: moto.knobs(lose=1),
+    )
+
+
+class TestEc2(ProviderConformance):
+    @pytest.fixture
+    def cloud(self, moto: MotoClient) -> CloudUnderTest:
+        return cloud_under_test(moto, pageSize=5)
+
+
+class TestAServiceThatForgetsTerminatedInstancesAtOnce(ProviderConformance):
+    @pytest.fixture
+    def cloud(self, moto: MotoClient) -> CloudUnderTest:
+        cloud = cloud_under_test(moto)
+        moto.knobs(forget_terminated=True)
+        return cloud
