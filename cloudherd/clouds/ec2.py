@@ -14,7 +14,7 @@ from cloudherd.clouds import ec2_xml
 from cloudherd.clouds.ec2_connection import Ec2Api, filters
 from cloudherd.clouds.ec2_errors import of_creation
 from cloudherd.clouds.ec2_launch import IMAGE_ID, Lookup, run_instances
-from cloudherd.clouds.ec2_models import Ec2Credentials, Ec2LaunchOptions, Ec2Options, parsed
+from cloudherd.clouds.ec2_models import Ec2Credentials, Ec2LaunchOptions, Ec2Options
 from cloudherd.clouds.protocol import (
     VM,
     Capabilities,
@@ -27,6 +27,7 @@ from cloudherd.clouds.protocol import (
     Listing,
     Size,
 )
+from cloudherd.clouds.validation import check
 
 MAX_USER_DATA = 16_384
 _SHORTEST_SECRET = 8
@@ -41,15 +42,15 @@ class Ec2:
         limits_readable=False,  # they are Service Quotas', another API, counted in vCPUs of families of sizes
         max_user_data=MAX_USER_DATA,
         visibility_seconds=60,
-        calls_per_second=5,  # AWS refills the bucket of calls that change something at this pace
+        calls_per_second=5,  # AWS stands 20 descriptions a second, and less of what changes something
     )
     credentials_model = Ec2Credentials
     options_model = Ec2Options
     launch_options_model = Ec2LaunchOptions
 
     def connect(self, connection: Connection) -> Ec2Driver:
-        credentials = parsed(Ec2Credentials, connection.credentials, "the Secret's data")
-        options = parsed(Ec2Options, connection.options, "spec.options")
+        credentials = check(Ec2Credentials, connection.credentials, "The Secret that spec.credentialsRef names")
+        options = check(Ec2Options, connection.options, "spec.options")
         return Ec2Driver(Ec2Api(connection, credentials, options), connection.region, options.page_size)
 
 
@@ -107,7 +108,7 @@ class Ec2Driver:
                 "UserDataTooLong",
                 f"the user data has {len(request.user_data)} bytes, EC2 takes {MAX_USER_DATA}; shorten the context",
             )
-        options = parsed(Ec2LaunchOptions, request.options, "machine.options")
+        options = check(Ec2LaunchOptions, request.options, "machine.options")
         place = self._lookup.place(request.network, request.security_groups, request.public_address)
         fields = run_instances(request, options, self._lookup.image(request.image), place)
         try:

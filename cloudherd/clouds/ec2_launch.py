@@ -41,8 +41,16 @@ def run_instances(request: LaunchRequest, options: Ec2LaunchOptions, image: str,
         fields["UserData"] = b64encode(request.user_data).decode()
     if options.key_name:
         fields["KeyName"] = options.key_name
-    if options.spot:
-        fields["InstanceMarketOptions.MarketType"] = "spot"
+    return fields | _market(options)
+
+
+def _market(options: Ec2LaunchOptions) -> dict[str, str]:
+    if not options.spot and options.spot_max_price is not None:
+        sentence = "machine.options.spotMaxPrice is for spot instances only: set spot: true, or leave it out"
+        raise CloudError(ErrorKind.INVALID, "InvalidSettings", sentence)
+    if not options.spot:
+        return {}
+    fields = {"InstanceMarketOptions.MarketType": "spot"}
     if options.spot_max_price is not None:
         fields["InstanceMarketOptions.SpotOptions.MaxPrice"] = f"{options.spot_max_price:f}"
     return fields

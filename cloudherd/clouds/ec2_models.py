@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
-
-from cloudherd.clouds.protocol import CloudError, ErrorKind
-
-M = TypeVar("M", bound=BaseModel)
 
 # A Secret made from a file often ends in a newline. What is left must fit into a request's headers.
 Key = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4096, pattern=r"^[!-~]+$")]
@@ -48,26 +43,8 @@ class Ec2LaunchOptions(_Strict):
 
     spot: Annotated[bool, Field(description="a spot instance, which EC2 may take away at any time")] = False
     spot_max_price: Annotated[
-        Decimal | None, Field(gt=0, description="US dollars per hour; left out, the on-demand price")
+        Decimal | None, Field(gt=0, description="US dollars per hour; with spot only; left out, the on-demand price")
     ] = None
     key_name: Annotated[
         str | None, Field(min_length=1, max_length=255, description="an EC2 key pair, for logging in by SSH")
     ] = None
-
-    @model_validator(mode="after")
-    def _price_is_for_spot(self) -> Self:
-        if self.spot_max_price is not None and not self.spot:
-            raise ValueError("spotMaxPrice is for spot instances only: set spot: true, or leave spotMaxPrice out")
-        return self
-
-
-def parsed(model: type[M], values: Mapping[str, Any], where: str) -> M:
-    """The model of what a user wrote at `where`, or CloudError(INVALID) with one sentence that holds no value."""
-    problem: str
-    try:
-        return model.model_validate(dict(values))
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        path = ".".join([where, *(str(part) for part in first["loc"])])
-        problem = f"{path}: {first['msg'].removeprefix('Value error, ')}"
-    raise CloudError(ErrorKind.INVALID, "InvalidSettings", problem)

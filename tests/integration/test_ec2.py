@@ -209,7 +209,7 @@ class TestLaunch:
     def test_a_price_without_spot_is_named(self, driver: Ec2Driver) -> None:
         error = failure(lambda: driver.create_vm(request(options={"spotMaxPrice": 1})))
         assert error.kind is ErrorKind.INVALID
-        assert error.message.startswith("machine.options: spotMaxPrice is for spot instances only")
+        assert error.message.startswith("machine.options.spotMaxPrice is for spot instances only")
 
     def test_key_pair_and_security_group(self, truth: Truth, driver: Ec2Driver) -> None:
         vm = driver.create_vm(request(security_groups=("default",), options={"keyName": "mine"}))
