@@ -62,6 +62,7 @@ def check_patch(kind: Kind, old: Object, body: Object, subresource: str) -> None
 
 def changed(kind: Kind, old: Object, new: Object) -> Object:
     """What a write to the main resource may change: neither what is the system's nor a status of ours."""
+    new = copy(new)
     for field in SYSTEM_FIELDS:
         new["metadata"].pop(field, None)
         if field in old["metadata"]:

@@ -200,8 +200,10 @@ async def test_spec_and_status_are_written_apart_and_only_the_spec_makes_a_gener
     assert after_main["spec"]["powerState"] == "Stopped"
     assert metadata(after_main)["labels"] == {"a": "b"}
     assert metadata(after_main)["generation"] == 2
+    only_spec = await world.patch({"spec": {"powerState": "Running"}})
+    assert metadata(only_spec) == metadata(after_main) | {"generation": 3, "resourceVersion": ANY}
     only_labels = await world.patch({"metadata": {"labels": {"a": "c"}}})
-    assert metadata(only_labels)["generation"] == 2
+    assert metadata(only_labels)["generation"] == 3
 
 
 async def test_a_merge_patch_merges_maps_replaces_lists_and_takes_away_by_null(world: World) -> None:

@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from cloudherd.runtime.kinds import INSTANCE, SECRET, SECRET_METADATA
 from cloudherd.runtime.ports import ApiError, WatchEvent
-from controllers.connection import connect
+from controllers.connection import Connection, connect
 from controllers.kubeapi import HttpKubeApi
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -112,11 +112,16 @@ def kubeconfig(server: tuple[Server, str], tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def api(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[HttpKubeApi]:
-    monkeypatch.setattr("controllers.kubeapi._LONGEST_WAIT", 0.0)
+async def connection(kubeconfig: Path) -> AsyncIterator[Connection]:
     connection = await connect(str(kubeconfig))
-    yield HttpKubeApi(connection, "cloudherd-test", silence_seconds=0.2)
+    yield connection
     await connection.close()
+
+
+@pytest.fixture
+def api(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> HttpKubeApi:
+    monkeypatch.setattr("controllers.kubeapi._LONGEST_WAIT", 0.0)
+    return HttpKubeApi(connection, "cloudherd-test")
 
 
 @pytest.fixture
@@ -253,7 +258,7 @@ async def test_a_watch_asks_for_bookmarks_and_an_end(told: Server, api: HttpKube
     assert 300 <= int(query["timeoutSeconds"]) <= 600
 
 
-async def test_a_watch_that_falls_silent_is_unreachable(told: Server, api: HttpKubeApi) -> None:
+async def test_a_watch_that_falls_silent_is_unreachable(told: Server, connection: Connection) -> None:
     for_ever = asyncio.Event()
 
     async def hang(request: web.Request) -> None:
@@ -261,7 +266,7 @@ async def test_a_watch_that_falls_silent_is_unreachable(told: Server, api: HttpK
 
     told.will(stream(event("ADDED", "a"), then=hang))
     with pytest.raises(ApiError) as silent:
-        await watched(api)
+        await watched(HttpKubeApi(connection, "m", silence_seconds=0.2))
     for_ever.set()
     assert (silent.value.reason, silent.value.status) == ("Unreachable", 0)
 
@@ -288,3 +293,17 @@ async def test_an_error_in_a_watch_is_raised(told: Server, api: HttpKubeApi, sta
     with pytest.raises(ApiError, match="too old") as expired:
         await watched(api)
     assert (expired.value.reason, expired.value.status) == (reason, status)
+
+
+async def test_a_proxy_of_the_environment_is_used_unless_the_host_is_excepted(
+    told: Server, server: tuple[Server, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server[1])
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    told.will(say({"metadata": {"name": "a"}}), say({"metadata": {"name": "a"}}))
+    for url in ("http://cluster.invalid", server[1]):
+        write_kubeconfig(tmp_path / "config", url, "first")
+        connection = await connect(str(tmp_path / "config"))
+        assert await HttpKubeApi(connection, "m").get(INSTANCE, "default", "a")
+        await connection.close()
+    assert [f"http://{request.host}" for request in told.asked] == ["http://cluster.invalid", server[1]]
