@@ -1,0 +1,132 @@
+"""What is full, remembered by flavor and image: one minute, doubling to thirty, and one probe each time.
+
+A mark stands until its time has passed or something shows that there is room; after that the launches it concerned go
+one at a time until one succeeds. Other refusals that the account gives to everybody (an image it lacks) are kept
+likewise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cloudherd.clouds.protocol import Limits
+
+Key = tuple[str, str]
+"""Flavor and image; empty ones stand for all."""
+ACCOUNT: Key = ("", "")
+
+
+@dataclass(slots=True)
+class Mark:
+    """`until` and `made_at` are monotonic, `until_date` Unix seconds for people. One that does not stand any more
+    asks for a probe.
+    """
+
+    made_at: float
+    until: float
+    until_date: float
+    delay: float
+    reason: str
+    message: str
+    stands: bool = True
+    probe: str = ""
+    room: Limits | None = None
+    """What the account had left by its own words when it refused."""
+
+
+def matches(key: Key, flavor: str, image: str) -> bool:
+    return key[0] in ("", flavor) and key[1] in ("", image)
+
+
+@dataclass(slots=True)
+class Full:
+    """The memory of one account. `first` and `longest` in seconds."""
+
+    first: float
+    longest: float
+    marks: dict[Key, Mark] = field(default_factory=dict)
+
+    def refused(self, key: Key, reason: str, message: str, *, began: float, monotonic: float, now: float) -> None:
+        """The cloud refused an attempt that began at `began`. Those that were under way together count as one."""
+        old = self.marks.get(key)
+        if old is not None and began < old.made_at:
+            return
+        delay = min(self.longest, old.delay * 2) if old else self.first
+        self.marks[key] = Mark(monotonic, monotonic + delay, now + delay, delay, reason, message)
+
+    def pass_time(self, monotonic: float) -> bool:
+        """Lifts the marks whose time has passed; whether there were any."""
+        passed = [mark for mark in self.marks.values() if mark.stands and monotonic >= mark.until]
+        for mark in passed:
+            mark.stands = False
+        return bool(passed)
+
+    def standing(self) -> dict[Key, Mark]:
+        return {key: mark for key, mark in self.marks.items() if mark.stands}
+
+    def blocks(self, flavor: str, image: str) -> Mark | None:
+        """A standing mark that such a launch would meet."""
+        return next((mark for key, mark in self.marks.items() if mark.stands and matches(key, flavor, image)), None)
+
+    def may_probe(self, flavor: str, image: str, uid: str) -> bool:
+        """Whether this launch may go, which makes it the probe of every mark that has passed."""
+        passed = [mark for key, mark in self.marks.items() if not mark.stands and matches(key, flavor, image)]
+        if any(mark.probe not in ("", uid) for mark in passed):
+            return False
+        for mark in passed:
+            mark.probe = uid
+        return True
+
+    def ended(self, uid: str) -> None:
+        """An attempt is over; the next probe may go."""
+        for mark in self.marks.values():
+            if mark.probe == uid:
+                mark.probe = ""
+
+    def succeeded(self, flavor: str, image: str) -> None:
+        for key in [key for key in self.marks if matches(key, flavor, image)]:
+            del self.marks[key]
+
+    def freed(self, flavor: str) -> bool:
+        """A VM of ours is gone: what only lacked room may be tried again. Whether anything changed."""
+        lifted = [mark for key, mark in self.marks.items() if mark.stands and key[0] in ("", flavor) and not key[1]]
+        for mark in lifted:
+            mark.stands = False
+        return bool(lifted)
+
+    def has_room(self, room: Limits) -> bool:
+        """What the account has left now, by its own words. More than when it refused lifts its mark; whether it did."""
+        mark = self.marks.get(ACCOUNT)
+        if mark is None or not mark.stands:
+            return False
+        if mark.room is None:
+            mark.room = room
+            return False
+        if not grew(mark.room, room):
+            return False
+        mark.stands = False
+        return True
+
+    def next_end(self) -> float | None:
+        return min((mark.until for mark in self.marks.values() if mark.stands), default=None)
+
+
+def room_left(limits: Limits, instances: int, cpus: float, memory: float) -> Limits:
+    """Limits less what is used, foreign VMs included."""
+    return Limits(
+        instances=None if limits.instances is None else limits.instances - instances,
+        cpus=None if limits.cpus is None else limits.cpus - cpus,
+        memory=None if limits.memory is None else limits.memory - int(memory),
+    )
+
+
+def grew(before: Limits, now: Limits) -> bool:
+    """Whether there is room now, and more of something than there was."""
+    pairs = [(before.instances, now.instances), (before.cpus, now.cpus), (before.memory, now.memory)]
+    known = [(old, new) for old, new in pairs if old is not None and new is not None]
+    return bool(known) and all(new > 0 for _, new in known) and any(new > old for old, new in known)
+
+
+def exhausted(room: Limits) -> bool:
+    """Whether nothing at all is left of something."""
+    return any(left is not None and left <= 0 for left in (room.instances, room.cpus, room.memory))

@@ -1,0 +1,75 @@
+"""What an agent remembers of an Instance between two looks: its own sights and calls, on its own monotonic clock.
+
+Lost with the process, and nothing here may be needed for safety: after a restart every wait starts anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cloudherd.agent.actions import Lost
+from cloudherd.api import Instance
+from cloudherd.api.conditions import find
+from cloudherd.clouds.protocol import VM
+
+
+@dataclass(slots=True)
+class Asked:
+    """When a VM was last asked to end, and how often."""
+
+    at: float
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The cloud's answer to a question for one VM: None, it does not exist."""
+
+    at: float
+    vm: VM | None
+
+
+@dataclass(slots=True)
+class Track:
+    """Of one Instance, by its metadata.uid. All times are monotonic seconds."""
+
+    first_seen: float
+    launched_at: float | None = None
+    """When a creation was answered with a VM."""
+    unknown_at: float | None = None
+    """When the last attempt of unknown outcome ended."""
+    claim_void: bool = False
+    """Whether the attempt that the Instance's claim speaks of was refused for certain."""
+    vm_id: str = ""
+    """The VM of that answer."""
+    sighted: bool = False
+    """Whether the cloud has shown the VM, in a listing or by its ID."""
+    without_address: float | None = None
+    looks: dict[str, Look] = field(default_factory=dict)
+    """What the cloud said when it was last asked for a VM by its ID."""
+    asked: dict[str, Asked] = field(default_factory=dict)
+    loss: Lost | None = None
+    not_before: float = 0
+    failures: int = 0
+
+    def failed(self, monotonic: float, first: float, longest: float) -> float:
+        """Waits longer after each failure in a row; returns until when."""
+        self.not_before = monotonic + min(longest, first * 2.0 ** min(self.failures, 16))
+        self.failures += 1
+        return self.not_before
+
+    def worked(self) -> None:
+        self.not_before, self.failures = 0, 0
+
+    def unsettled_since(self, record: Instance) -> float | None:
+        """Since when a creation whose outcome is not known may still bring a VM: None where there was none."""
+        if self.unknown_at is not None or self.claim_void:
+            return self.unknown_at
+        launched = find(record.status.conditions, "Launched")
+        return self.first_seen if launched is not None and launched.status == "Unknown" else None
+
+
+def never_launched(record: Instance) -> bool:
+    """Whether its status says that no attempt was ever made for it that could have brought a VM."""
+    launched = find(record.status.conditions, "Launched")
+    return launched is not None and launched.status == "False"

@@ -1,0 +1,39 @@
+"""What a refused launch means: for its Instance, and for what the account remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+
+from cloudherd.agent.full import ACCOUNT, Key
+from cloudherd.api import Instance
+from cloudherd.clouds.protocol import CloudError, ErrorKind
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A definite no. `key` is what it holds for: flavor and image, empty ones for all."""
+
+    key: Key
+    reason: str
+    message: str
+
+
+def refusal_of(
+    error: CloudError, record: Instance, flavors: Container[str] | None, images: Container[str] | None
+) -> Refusal | None:
+    """None where the error refuses nothing. `flavors` and `images` are what the cloud knows, None where that is not
+    known.
+    """
+    flavor, image = record.spec.flavor, record.spec.image
+    match error.kind:
+        case ErrorKind.FULL:
+            return Refusal((flavor, "") if error.flavor_only else ACCOUNT, "CloudFull", str(error))
+        case ErrorKind.INVALID:
+            return Refusal((flavor, image), "Invalid", str(error))
+        case ErrorKind.NOT_FOUND if flavors is not None and flavor not in flavors:
+            return Refusal((flavor, ""), "FlavorMissing", str(error))
+        case ErrorKind.NOT_FOUND:
+            known = images is not None and image in images
+            return Refusal((flavor, image), "Invalid" if known else "ImageMissing", str(error))
+    return None

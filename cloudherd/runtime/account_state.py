@@ -1,0 +1,143 @@
+"""All that the loop of one account keeps: what it saw, what it remembers, what is under way. No behaviour but its
+upkeep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from cloudherd.agent.account_status import Facts, Told
+from cloudherd.agent.actions import Lost
+from cloudherd.agent.checks import Held
+from cloudherd.agent.full import Full
+from cloudherd.agent.loss import Freeze, LossMemory
+from cloudherd.agent.memory import Track
+from cloudherd.agent.seen import Seen
+from cloudherd.agent.settings import AgentSettings
+from cloudherd.agent.sweep import SweepMemory
+from cloudherd.api import Instance, ObjectKey
+from cloudherd.runtime.events import EventRecorder
+from cloudherd.runtime.installation import Installation
+from cloudherd.runtime.ports import Clock, CloudFactory, KubeApi, Random
+from cloudherd.runtime.records import Records
+from cloudherd.runtime.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the loops of all accounts share."""
+
+    api: KubeApi
+    store: Store
+    clouds: CloudFactory
+    clock: Clock
+    random: Random
+    settings: AgentSettings
+    installation: Installation
+    events: EventRecorder
+    records: Records
+
+
+@dataclass(slots=True)
+class Pause:
+    """A wait that grows with every failure in a row. Monotonic seconds."""
+
+    until: float = 0
+    failures: int = 0
+    made_at: float = float("-inf")
+
+    def extend(self, monotonic: float, first: float, longest: float, *, began: float) -> None:
+        """After a call that began at `began`; those that were under way together count as one."""
+        if began < self.made_at:
+            return
+        self.until = monotonic + min(longest, first * 2.0 ** min(self.failures, 16))
+        self.failures += 1
+        self.made_at = monotonic
+
+    def end(self) -> None:
+        self.until, self.failures = 0, 0
+
+
+class Holders:
+    """The Instances that have, or may have, a VM, and what they hold of the quota."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, Instance] = {}
+        self.held = Held()
+
+    def add(self, record: Instance) -> None:
+        if record.uid not in self._records:
+            self._records[record.uid] = record
+            self.held.add(record)
+
+    def discard(self, uid: str) -> None:
+        record = self._records.pop(uid, None)
+        if record is not None:
+            self.held.add(record, -1)
+
+    def without(self, record: Instance) -> Held:
+        held = Held(self.held.instances, self.held.cpus, self.held.memory)
+        if record.uid in self._records:
+            held.add(record, -1)
+        return held
+
+
+@dataclass(slots=True)
+class AccountState:
+    key: ObjectKey
+    full: Full
+    slots: asyncio.Semaphore
+    calls: asyncio.Semaphore
+    started_at: float
+    seen: Seen | None = None
+    scope: str = ""
+    """What the account is bound to as long as it has Instances."""
+    last_good: float | None = None
+    """When (monotonic) the last good listing was begun."""
+    polled: bool = False
+    """Whether the cloud was asked at all, with whatever outcome."""
+    facts: Facts = field(default_factory=Facts)
+    tracks: dict[str, Track] = field(default_factory=dict)
+    busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    looking: int = 0
+    holders: Holders = field(default_factory=Holders)
+    moving: set[str] = field(default_factory=set)
+    """Instances whose VM is on its way up or down, by uid."""
+    lost: dict[str, tuple[Instance, Lost]] = field(default_factory=dict)
+    losses: LossMemory = field(default_factory=LossMemory)
+    freeze: Freeze | None = None
+    sweeping: SweepMemory = field(default_factory=SweepMemory)
+    throttled: Pause = field(default_factory=Pause)
+    launches_denied: Pause = field(default_factory=Pause)
+    denied: Told | None = None
+    ask_limits: bool = True
+    swept: float = -1.0
+    """The begin of the listing that was last swept for orphans."""
+    unknown_from: float = -1.0
+    unknown_written: int = 0
+    """Instances turned Unknown within the second that began at `unknown_from`."""
+    unknown_left: bool = False
+
+    def track(self, record: Instance, monotonic: float) -> Track:
+        found = self.tracks.get(record.uid)
+        if found is None:
+            found = self.tracks[record.uid] = Track(first_seen=monotonic)
+        return found
+
+    def forget(self, uid: str) -> None:
+        self.tracks.pop(uid, None)
+        self.lost.pop(uid, None)
+        self.moving.discard(uid)
+        self.holders.discard(uid)
+
+
+def new_state(key: ObjectKey, parts: Parts) -> AccountState:
+    settings = parts.settings
+    return AccountState(
+        key=key,
+        full=Full(settings.full_first, settings.full_longest),
+        slots=asyncio.Semaphore(settings.concurrent_launches),
+        calls=asyncio.Semaphore(settings.concurrent_calls),
+        started_at=parts.clock.monotonic(),
+    )

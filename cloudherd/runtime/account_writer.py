@@ -1,0 +1,76 @@
+"""Writes an account's status: only when it changed, counts at most once a second, and an Event when Ready turns."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cloudherd.agent.account_status import account_status, limit_of, status_patch
+from cloudherd.api import CloudAccount
+from cloudherd.api.account import AccountStatus
+from cloudherd.api.conditions import find
+from cloudherd.api.meta import Condition
+from cloudherd.runtime.account_state import AccountState, Parts
+from cloudherd.runtime.kinds import CLOUD_ACCOUNT
+from cloudherd.runtime.records import Gone
+
+
+class AccountWriter:
+    def __init__(self, state: AccountState, parts: Parts) -> None:
+        self._state = state
+        self._parts = parts
+        self._lock = asyncio.Lock()
+        self._counted_at = float("-inf")
+
+    def pending(self, account: CloudAccount) -> bool:
+        """Whether a status is to be written now."""
+        return self._patch(account) is not None
+
+    def due_at(self) -> float | None:
+        """When counts that were held back may be written; None where none were."""
+        account = self._parts.store.account(self._state.key)
+        if account is None or self._counts(account, fresh=True) == self._counts(account, fresh=False):
+            return None
+        return self._counted_at + self._parts.settings.count_interval
+
+    async def publish(self) -> None:
+        """Returns when the account's status says what is known now. ApiError where it cannot be written."""
+        async with self._lock:
+            account = self._parts.store.account(self._state.key)
+            if account is None:
+                return
+            patch = self._patch(account)
+            if patch is None:
+                return
+            try:
+                written = await self._parts.records.patch_status(CLOUD_ACCOUNT, account, patch)
+            except Gone:
+                return
+            if {"used", "foreign", "limit"} & patch.keys():
+                self._counted_at = self._parts.clock.monotonic()
+        await self._tell(account, written)
+
+    def _patch(self, account: CloudAccount) -> dict[str, object] | None:
+        state = self._state
+        if not state.polled and state.facts.trouble is None and find(account.status.conditions, "Ready"):
+            return None  # just started: what was written before holds until we know better
+        fresh = self._parts.clock.monotonic() >= self._counted_at + self._parts.settings.count_interval
+        counts = self._counts(account, fresh=fresh)
+        now = self._parts.clock.now()
+        return status_patch(account, account_status(account, state.facts, state.full.standing(), counts, now))
+
+    def _counts(self, account: CloudAccount, *, fresh: bool) -> AccountStatus:
+        facts, before = self._state.facts, account.status
+        if not fresh or facts.used is None:
+            return AccountStatus(limit=before.limit, used=before.used, foreign=before.foreign)
+        return AccountStatus(limit=limit_of(facts.limits), used=facts.used, foreign=facts.foreign)
+
+    async def _tell(self, before: CloudAccount, after: CloudAccount) -> None:
+        old, new = (find(one.status.conditions, "Ready") for one in (before, after))
+        if new is None or _same(old, new) or (old is None and new.status != "False"):
+            return
+        message = new.message or "the account can be used"
+        await self._parts.events.emit(after, "Normal" if new.status == "True" else "Warning", new.reason, message)
+
+
+def _same(old: Condition | None, new: Condition) -> bool:
+    return old is not None and (old.status, old.reason) == (new.status, new.reason)

@@ -1,0 +1,200 @@
+"""Carries out a launch: checks once more, claims where the cloud knows no tokens, calls, and writes down what came of
+it.
+
+The answer is written until it stands or the Instance is gone; then the VM goes too, for nobody else knows of it yet.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from cloudherd.agent.actions import Launch, Report
+from cloudherd.agent.checks import objection, refused
+from cloudherd.agent.decide import adopted, decide
+from cloudherd.agent.identity import fingerprint, tags_for, token_for
+from cloudherd.agent.instance_status import status_patch
+from cloudherd.agent.memory import Track
+from cloudherd.agent.refusal import refusal_of
+from cloudherd.agent.view import View
+from cloudherd.api import CloudAccount, Instance, ObjectKey, Resource
+from cloudherd.clouds.protocol import VM, CloudError, ErrorKind, LaunchRequest
+from cloudherd.runtime.account_state import AccountState, Parts
+from cloudherd.runtime.account_writer import AccountWriter
+from cloudherd.runtime.kinds import INSTANCE
+from cloudherd.runtime.link import Link, trouble_of
+from cloudherd.runtime.ports import ApiError, Cloud
+from cloudherd.runtime.records import Gone
+from cloudherd.runtime.reporter import Reporter
+from cloudherd.runtime.user_data import UserData, UserDataMissing
+
+log = logging.getLogger(__name__)
+
+
+class Launcher:
+    def __init__(
+        self,
+        state: AccountState,
+        parts: Parts,
+        link: Link,
+        writer: AccountWriter,
+        reporter: Reporter,
+        view: Callable[[CloudAccount], View],
+        user_data: UserData,
+    ) -> None:
+        self._state = state
+        self._parts = parts
+        self._link = link
+        self._writer = writer
+        self._reporter = reporter
+        self._view = view
+        self._user_data = user_data
+
+    async def launch(self, key: ObjectKey, uid: str) -> None:
+        """The launch of one Instance, once there is a slot for it. ApiError, CloudError: try again later."""
+        async with self._state.slots:
+            ready = self._still_due(key, uid)
+            if ready is None:
+                return
+            record, account, track, claim = ready
+            doubt = track.unsettled_since(record) is not None
+            no = self._objection(record, account)
+            if no is not None:
+                await self._refuse(record, *no, doubt=doubt)
+                return
+            if not self._state.full.may_probe(*fingerprint(record.spec), record.uid):
+                return
+            self._state.holders.add(record)  # before anything is awaited: the next one counts it
+            try:
+                await self._attempt(record, account, track, claim=claim)
+            finally:
+                self._state.full.ended(record.uid)
+
+    def _still_due(self, key: ObjectKey, uid: str) -> tuple[Instance, CloudAccount, Track, bool] | None:
+        """The Instance and its account as they are now, if it is still to be launched."""
+        record, account = self._parts.store.instance(key), self._parts.store.account(self._state.key)
+        if record is None or account is None or record.uid != uid:
+            return None
+        track = self._state.track(record, self._parts.clock.monotonic())
+        action = decide(record, track, self._view(account))
+        return (record, account, track, action.claim) if isinstance(action, Launch) else None
+
+    def _objection(self, record: Instance, account: CloudAccount) -> tuple[str, str] | None:
+        """Why it is not even tried, as (reason, message)."""
+        mark = self._state.full.blocks(*fingerprint(record.spec))
+        if mark is not None:
+            return mark.reason, mark.message
+        namespace = self._parts.store.entry("namespaces", ObjectKey("", record.namespace))
+        labels = namespace.metadata.labels if isinstance(namespace, Resource) else {}
+        images = [image.id for image in (self._state.facts.images or {}).values()]
+        return objection(record, account, labels, images, self._state.holders.without(record))
+
+    async def _refuse(self, record: Instance, reason: str, message: str, *, doubt: bool) -> None:
+        if not doubt:
+            self._state.holders.discard(record.uid)
+        await self._reporter.write(record, refused(reason, message, doubt=doubt))
+
+    async def _attempt(self, record: Instance, account: CloudAccount, track: Track, *, claim: bool) -> None:
+        doubt, view, cloud = track.unsettled_since(record) is not None, self._view(account), self._link.cloud
+        try:
+            user_data = await self._user_data.of(record)
+        except UserDataMissing as missing:
+            await self._refuse(record, "UserDataMissing", str(missing), doubt=doubt)
+            return
+        if claim:
+            record = await self._claim(record)
+            track.unknown_at = self._parts.clock.monotonic()
+        current = self._parts.store.instance(record.key)
+        if cloud is None or view.seen is None or current is None or current.uid != record.uid or current.deleting:
+            return
+        began = self._parts.clock.monotonic()
+        try:
+            vm = await cloud.create_vm(self._request(record, user_data))
+        except CloudError as error:
+            if error.kind not in (ErrorKind.UNKNOWN, ErrorKind.UNREACHABLE) and not doubt:
+                track.unknown_at, track.claim_void = None, True
+            await self._failed(error, record, account, track, began, doubt=doubt)
+            return
+        track.launched_at, track.vm_id = self._parts.clock.monotonic(), vm.id
+        self._state.full.succeeded(*fingerprint(record.spec))
+        self._state.throttled.end()
+        self._state.launches_denied.end()
+        self._state.denied = None
+        await self._write_down(record, adopted(record, vm, track, view, view.seen.scope), cloud, vm)
+        track.worked()
+        track.unknown_at = None
+
+    def _request(self, record: Instance, user_data: bytes) -> LaunchRequest:
+        spec, installation = record.spec, self._parts.installation.id
+        return LaunchRequest(
+            token=token_for(installation, record),
+            name=record.vm_name,
+            flavor=spec.flavor,
+            image=spec.image,
+            tags=tags_for(installation, record),
+            user_data=user_data,
+            network=spec.network.name or "",
+            security_groups=tuple(spec.network.security_groups),
+            public_address=spec.network.public_address,
+            options=spec.options,
+        )
+
+    async def _claim(self, record: Instance) -> Instance:
+        """Says in the Instance, as it was read, that a VM may come of what follows. ApiError where it has changed
+        since.
+        """
+        nonce = self._parts.random.uuid()  # two agents can never make the same claim
+        claim = Report(
+            "Unknown", "Claimed", f"an agent is about to launch it ({nonce})", "Launching", launched="Unknown"
+        )
+        patch = status_patch(record, claim, self._parts.clock.now())
+        assert patch is not None
+        return await self._parts.records.patch_status_once(INSTANCE, record, patch)
+
+    async def _write_down(self, record: Instance, report: Report, cloud: Cloud, vm: VM) -> None:
+        """Writes the cloud's answer, however long that takes."""
+        pause = self._parts.settings.retry_first
+        while True:
+            try:
+                await self._reporter.write(record, report, strict=True)
+            except Gone:
+                await self._end_unrecorded(record, vm, cloud)
+                return
+            except ApiError as error:
+                log.debug("%s: the launch is not written down yet: %s", record.key, error.reason)
+                await self._parts.clock.sleep(pause)
+                pause = min(self._parts.settings.retry_longest, pause * 2)
+            else:
+                return
+
+    async def _end_unrecorded(self, record: Instance, vm: VM, cloud: Cloud) -> None:
+        """Its Instance went while it was being made."""
+        live = await self._parts.api.get(INSTANCE, record.namespace, record.name)
+        if live is not None and (live.get("spec") or {}).get("id") == record.spec.id:
+            return  # restored meanwhile: it finds its VM by its tags
+        log.warning("the VM %s is ended again, for Instance %s went while it was being made", vm.id, record.key)
+        await cloud.destroy_vm(vm.id)
+
+    # -- what the cloud says instead of a VM
+
+    async def _failed(
+        self, error: CloudError, record: Instance, account: CloudAccount, track: Track, began: float, *, doubt: bool
+    ) -> None:
+        state, settings, monotonic = self._state, self._parts.settings, self._parts.clock.monotonic()
+        refusal = refusal_of(error, record, state.facts.sizes, state.facts.images)
+        if refusal is not None:
+            now = self._parts.clock.now()
+            state.full.refused(refusal.key, refusal.reason, refusal.message, began=began, monotonic=monotonic, now=now)
+            state.ask_limits = True
+            await self._writer.publish()  # first the account, so that nobody binds another one to it
+            await self._refuse(record, refusal.reason, refusal.message, doubt=doubt)
+        elif error.kind is ErrorKind.THROTTLED:
+            state.throttled.extend(monotonic, settings.retry_first, settings.retry_longest, began=began)
+        elif error.kind is ErrorKind.DENIED:
+            state.launches_denied.extend(monotonic, settings.full_first, settings.full_longest, began=began)
+            state.denied = state.facts.trouble = state.facts.credentials = trouble_of(error, account)
+        else:
+            track.unknown_at = monotonic
+            track.failed(monotonic, settings.retry_first, settings.retry_longest)
+            message = f"whether the cloud launched it is not known yet: {error}"
+            await self._reporter.write(record, Report(False, "OutcomeUnknown", message, launched="Unknown"))

@@ -1,0 +1,75 @@
+"""Writes to objects that must not meet a namesake or an older state: with UID and resource version, never blind."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from cloudherd.api import Resource
+from cloudherd.runtime.ports import ApiError, Kind, KubeApi
+from cloudherd.runtime.store import Store, Unreadable, parse
+
+R = TypeVar("R", bound=Resource)
+TRIES = 4
+
+
+class Gone(Exception):  # noqa: N818 - an outcome to be reckoned with, not an error
+    """The object does not exist any more, or another one has its name."""
+
+
+class Records:
+    """Patches through one KubeApi; what the server answers enters the store at once."""
+
+    def __init__(self, api: KubeApi, store: Store) -> None:
+        self.api = api
+        self.store = store
+
+    async def patch_status(self, kind: Kind, record: R, status: dict[str, Any]) -> R:
+        """Whatever the object's version, as long as it is the same object: the status is ours alone. Gone, ApiError."""
+        for attempt in range(TRIES):
+            try:
+                return await self.patch_status_once(kind, record, status)
+            except ApiError as error:
+                if error.reason != "Conflict" or attempt == TRIES - 1:
+                    raise
+                record = await self.read(kind, record)
+        raise AssertionError("unreachable")
+
+    async def patch_status_once(self, kind: Kind, record: R, status: dict[str, Any]) -> R:
+        """Only if the object is as `record` says: ApiError Conflict otherwise."""
+        return await self._patch(kind, record, {"status": status}, "status")
+
+    async def set_finalizers(self, kind: Kind, record: R, finalizers: list[str]) -> None:
+        """Only if the object is as `record` says; what was deleted and has none left is gone with it."""
+        await self._patch(kind, record, {"metadata": {"finalizers": finalizers}}, "")
+        if record.deleting and not finalizers:
+            self.store.removed(kind, record.key, record.uid)
+
+    async def read(self, kind: Kind, record: R) -> R:
+        """The same object as it is now, in the store too. Gone, ApiError."""
+        live = await self.api.get(kind, record.namespace, record.name)
+        if live is None or live["metadata"]["uid"] != record.uid:
+            self.store.removed(kind, record.key, record.uid)
+            raise Gone
+        self.store.wrote(kind, live)
+        return self._parsed(kind, record, live)
+
+    async def _patch(self, kind: Kind, record: R, body: dict[str, Any], subresource: str) -> R:
+        meta = {"uid": record.uid, "resourceVersion": record.metadata.resource_version, **body.get("metadata", {})}
+        try:
+            answer = await self.api.patch(
+                kind, record.namespace, record.name, {**body, "metadata": meta}, subresource=subresource
+            )
+        except ApiError as error:
+            if error.reason != "NotFound":
+                raise
+            self.store.removed(kind, record.key, record.uid)
+            raise Gone from None
+        self.store.wrote(kind, answer)
+        return self._parsed(kind, record, answer)
+
+    def _parsed(self, kind: Kind, record: R, obj: dict[str, Any]) -> R:
+        parsed = parse(kind.plural, obj)
+        if isinstance(parsed, Unreadable):
+            raise ApiError("Unreadable", f"{kind.kind} {record.key} cannot be read any more")
+        assert isinstance(parsed, type(record))
+        return parsed

@@ -1,0 +1,109 @@
+"""The life of a VM, seen from the API server and from the cloud."""
+
+from __future__ import annotations
+
+from cloudherd.runtime import kinds
+from tests.fakes.agentworld import agent_at_work
+from tests.fakes.clock import on_virtual_time
+
+
+@on_virtual_time
+async def test_a_record_becomes_a_ready_vm_and_goes_only_after_it() -> None:
+    async with agent_at_work(boot=5) as world:
+        await world.instance("batch-worker-0")
+        await world.clock.settle()
+        record = world.records()["batch-worker-0"]
+        assert record.status.phase == "Launching"
+        assert record.status.provider_id == "fake://physics.home/vm-1"
+
+        await world.clock.until(world.all_are("Ready", 1), within=10)
+        assert world.ready("batch-worker-0").reason == "ServiceReady"
+        assert world.writes() == 3  # record, the cloud's answer, ready
+
+        await world.delete("batch-worker-0")
+        await world.clock.until(lambda: not world.records(), within=10)
+        assert not world.home.alive()
+        assert world.writes() == 5  # deletion, finalizer
+
+
+@on_virtual_time
+async def test_a_cloud_that_answers_with_a_running_vm_costs_one_write_less() -> None:
+    async with agent_at_work() as world:
+        await world.instance("batch-worker-0")
+        await world.clock.until(world.all_are("Ready", 1), within=1)
+        assert world.writes() == 2
+
+
+@on_virtual_time
+async def test_steady_state_costs_one_listing_a_minute_and_no_write() -> None:
+    async with agent_at_work(boot=3) as world:
+        await world.instances(5)
+        await world.clock.until(world.all_are("Ready", 5))
+        await world.clock.advance(60)
+        version, calls = world.server.version, len(world.home.calls)
+        await world.clock.advance(600)
+        assert world.server.version == version
+        assert len(world.home.calls) - calls == 10
+
+
+@on_virtual_time
+async def test_launches_of_one_account_run_side_by_side() -> None:
+    async with agent_at_work(latency=5) as world:
+        await world.clock.advance(30)
+        await world.instances(8)
+        await world.clock.until(world.all_are("Ready", 8), within=6)
+
+
+@on_virtual_time
+async def test_a_slow_cloud_holds_no_other_account_up() -> None:
+    async with agent_at_work(latency=300) as world:
+        world.cloud("far")
+        await world.account("far")
+        await world.instance("batch-worker-0")
+        await world.instance("batch-worker-1", accountRef={"namespace": "physics", "name": "far"})
+        await world.clock.until(lambda: world.phases()["batch-worker-1"] == "Ready", within=2)
+        assert world.phases()["batch-worker-0"] == "Pending"
+
+
+@on_virtual_time
+async def test_the_vm_bears_all_of_its_identity_and_its_user_data() -> None:
+    async with agent_at_work() as world:
+        await world.instance("batch-worker-0", tags={"team": "atlas", "cloudherd-id": "stolen"})
+        await world.clock.until(world.all_are("Ready", 1))
+        record, machine = world.records()["batch-worker-0"], world.home.alive()[0]
+        installation = world.objects(kinds.CONFIG_MAP)[0]["data"]["id"]
+        assert machine.tags == {
+            "team": "atlas",
+            "cloudherd-installation": installation,
+            "cloudherd-account": "physics.home",
+            "cloudherd-namespace": "physics",
+            "cloudherd-name": "batch-worker-0",
+            "cloudherd-id": record.spec.id,
+        }
+        assert machine.request.name == f"batch-worker-0-{record.spec.id[:8]}"
+        assert machine.request.user_data == b"#cloud-config password=s3cret"
+        assert len(machine.request.token) == 43
+
+
+@on_virtual_time
+async def test_a_deletion_in_the_middle_of_a_launch_leaves_no_vm() -> None:
+    async with agent_at_work(latency=5, boot=20, shutdown=7) as world:
+        await world.clock.advance(30)
+        await world.instance("batch-worker-0")
+        await world.clock.advance(2)
+        await world.delete("batch-worker-0")
+        await world.clock.until(lambda: not world.records(), within=60)
+        assert world.home.count("create_vm") == 1
+        assert not world.home.alive()
+
+
+@on_virtual_time
+async def test_a_cloud_slower_than_a_poll_is_waited_for_and_says_so() -> None:
+    async with agent_at_work(shutdown=40) as world:
+        await world.instance("batch-worker-0")
+        await world.clock.until(world.all_are("Ready", 1))
+        await world.delete("batch-worker-0")
+        await world.clock.until(world.all_are("Terminating", 1), within=5)
+        await world.clock.until(lambda: not world.records(), within=60)
+        assert not world.home.alive()
+        assert world.home.count("destroy_vm") == 1
