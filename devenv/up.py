@@ -6,6 +6,7 @@ logs stay until the next `up`.
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import sys
@@ -55,7 +56,9 @@ def down(root: Path) -> None:
 
 
 def apply_crds(plane: ControlPlane, directory: Path) -> None:
-    """Brings the cluster's CRDs to those of the directory and waits until they are served."""
+    """Brings the cluster's CRDs to those of the directory, waits until they are served, and makes the operator's own
+    namespace.
+    """
     if not any(directory.glob("*.yaml")):
         raise Failure(f"{directory} holds no CRDs: write them with `make crds`")
     plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(directory), check=True)
@@ -79,15 +82,15 @@ def operator_process(root: Path, local: Path, kubeconfig: Path) -> Process:
 def _start_moto(supervisor: Supervisor, root: Path, port: int) -> tuple[Process, ...]:
     """What we have to wait for: nothing, where somebody else's server listens."""
     command = [sys.executable, "-m", "devenv.moto", "--port", str(port)]
-    moto = Process("moto", command, directory=root, ready=lambda: _listens(port))
-    if not supervisor.pid("moto") and _listens(port):
+    moto = Process("moto", command, directory=root, ready=lambda: listens(port))
+    if not supervisor.pid("moto") and listens(port):
         print(f"port {port}: something listens there already, so moto is not started")
         return ()
     supervisor.start(moto)
     return (moto,)
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
