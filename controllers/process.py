@@ -60,7 +60,7 @@ class Process:
         if self.gateway:
             loops += roles.gateway_loops(self, HttpKubeApi(connection, "cloudherd-gateway"))
         if self.agent:
-            loops += await roles.agent_loops(self, HttpKubeApi(connection, "cloudherd-agent"))
+            loops += roles.agent_loops(self, HttpKubeApi(connection, "cloudherd-agent"))
         await self.store.wait_synced()
         log.info("everything is listed: %s", ", ".join(kind.plural for kind in self.reads))
         if self.settings.ready_file:
@@ -128,6 +128,7 @@ def register(settings: Settings, *, gateway: bool, agent: bool) -> Process:
     @kopf.on.startup()
     async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.posting.enabled = False
+        logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # it says of every wake that it succeeded
         settings.networking.request_timeout = 60
         await process.start()
 

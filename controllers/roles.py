@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from cloudherd.agent.settings import AgentSettings
 from cloudherd.api import CloudAccount, Context, VirtualCluster
+from cloudherd.clouds.factory import ThreadedCloudFactory
+from cloudherd.clouds.registry import Registry
 from cloudherd.rendering.workers import Workers
+from cloudherd.runtime.agent import Agent
 from cloudherd.runtime.contexts import Contexts
 from cloudherd.runtime.events import EventRecorder
 from cloudherd.runtime.evictions import Evictions
@@ -34,3 +38,19 @@ def gateway_loops(process: Process, api: KubeApi) -> list[Loop]:
         CloudAccount.plural: evictions.wake,
     }
     return [gateway.run, contexts.run, evictions.run]
+
+
+def agent_loops(process: Process, api: KubeApi) -> list[Loop]:
+    """Turns Instances into VMs, with the credentials that lie in this cluster's Secrets. Never decides where one goes."""
+    settings = process.settings
+    agent = Agent(
+        api,
+        process.store,
+        ThreadedCloudFactory(Registry()),
+        process.clock,
+        process.random,
+        namespace=settings.namespace,
+        settings=AgentSettings(orphan_age=settings.orphan_age_seconds),
+        installation_id=settings.installation,
+    )
+    return [agent.run]

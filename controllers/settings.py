@@ -27,7 +27,6 @@ class Settings(BaseModel):
     ready_file: Path | None = Field(None, description="written when everything is listed and watched")
     lease: bool = Field(False, description="act only while holding a Lease: for more than one replica")
     render_workers: int = Field(2, ge=1, le=64)
-    cloud_threads: int = Field(8, ge=1, le=256, description="calls at once to one account's cloud")
     orphan_age_seconds: float = Field(600, ge=1, description="how long an orphan is watched before it is destroyed")
 
     @classmethod
