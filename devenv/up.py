@@ -63,6 +63,8 @@ def apply_crds(plane: ControlPlane, directory: Path) -> None:
         raise Failure(f"{directory} holds no CRDs: write them with `make crds`")
     plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(directory), check=True)
     plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(directory), check=True)
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "cloudherd-system"}}
+    plane.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(namespace), check=True)
 
 
 def operator_process(root: Path, local: Path, kubeconfig: Path) -> Process:
