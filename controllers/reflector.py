@@ -45,7 +45,9 @@ class Reflector:
         self.synced = False
         """A complete list has reached the sink."""
         self.heard_at: float | None = None
-        """When (monotonic) the server last said anything of this kind; for a list, when it was asked."""
+        """When (monotonic) the server last said anything of this kind, be it that it takes a watch; for a list, when
+        it was asked.
+        """
         self._api = api
         self._sink = sink
         self._clock = clock
@@ -97,8 +99,10 @@ class Reflector:
     def _take(self, event: WatchEvent) -> None:
         if event.type != "BOOKMARK" and self._has_name(event.object):
             self._sink.apply(self.kind, event)
-        self._version = event.object["metadata"]["resourceVersion"]
-        self._failures = self._refusals = 0
+        version = event.object["metadata"]["resourceVersion"]
+        if version != self._version:
+            self._version = version
+            self._failures = self._refusals = 0
         self._hear(self._clock.monotonic())
 
     def _hear(self, at: float) -> None:
@@ -119,7 +123,9 @@ class Reflector:
             self._version = ""
         if error.reason == "Expired" and self._refusals == 1:
             return
-        logger.warning("%s: %s: %s", self.kind.plural, error.reason, error)
+        # Once is nothing: a watch on which nothing is new falls silent, and a busy server closes some.
+        level = logging.WARNING if self._failures else logging.DEBUG
+        logger.log(level, "%s: %s: %s", self.kind.plural, error.reason, error)
         await self._back_off(error.retry_after)
 
     async def _back_off(self, at_least: float = 0.0) -> None:

@@ -59,7 +59,10 @@ class KubeApi(Protocol):
 
     def watch(self, kind: Kind, resource_version: str) -> AsyncGenerator[WatchEvent, None]:
         """Changes after `resource_version`, until the server ends the watch (returns) or breaks it (ApiError;
-        `Expired`: list anew; `Unreachable` also where nothing was heard for 70 s, not even a bookmark).
+        `Expired`: list anew). The first event is a BOOKMARK of that same version: the server has taken the watch.
+
+        After 70 s without a word it is `Unreachable`. That is no sure sign of trouble: a server sends no bookmarks
+        of a kind on which it has nothing newer than the watch began with.
         """
         ...
 

@@ -106,27 +106,34 @@ class SimulatedServer:
         now = self.clock.monotonic
         watch = _Watch(now(), now() + self.random.uniform(*WATCH_SECONDS))
         self._watches.add(watch)
+        began = since
         try:
+            yield _bookmark(since)
             while not watch.closed and now() < watch.ends_at:
                 watch.wake.clear()
-                for change in self.objects.changes(kind, since):
+                for change in [] if watch.hung else self.objects.changes(kind, since):
                     since = change.version
                     watch.heard_at = now()
                     yield WatchEvent(change.type, seen_as(kind, change.text))
-                if not watch.wake.is_set() and now() >= watch.bookmark_at:
+                if watch.may_mark(now()) and self.version > began:
                     since = self.version
                     watch.marked(now())
-                    yield WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": str(since)}})
-                await watch.rest(min(watch.bookmark_at, watch.ends_at) - now())
-                if watch.hung:
-                    await self.clock.sleep(watch.heard_at + SILENCE_SECONDS - now())
+                    yield _bookmark(since)
+                if now() >= watch.heard_at + SILENCE_SECONDS:
                     raise ApiError("Unreachable", "the watch fell silent")
+                await watch.rest(now())
         finally:
             self._watches.discard(watch)
 
 
+def _bookmark(version: int) -> WatchEvent:
+    return WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": str(version)}})
+
+
 class _Watch:
-    """What the server keeps of an open watch. There is a bookmark every minute, and one shortly before the end."""
+    """What the server keeps of an open watch. There is a bookmark every minute, and one shortly before the end, but
+    none where nothing is newer than what the watch began with.
+    """
 
     def __init__(self, now: float, ends_at: float) -> None:
         self.wake = asyncio.Event()
@@ -134,17 +141,21 @@ class _Watch:
         self.hung = False
         self.ends_at = ends_at
         self.heard_at = now
-        self.bookmark_at = now + BOOKMARK_SECONDS
+        self._mark_at = now + BOOKMARK_SECONDS
+
+    def may_mark(self, now: float) -> bool:
+        return not self.hung and not self.wake.is_set() and now >= self._mark_at
 
     def marked(self, now: float) -> None:
         self.heard_at = now
         last = self.ends_at - 2
-        self.bookmark_at = min(now + BOOKMARK_SECONDS, last) if now < last else self.ends_at
+        self._mark_at = min(now + BOOKMARK_SECONDS, last) if now < last else self.ends_at
 
-    async def rest(self, seconds: float) -> None:
-        """Until something happened, or nothing did for so long."""
+    async def rest(self, now: float) -> None:
+        """Until something happened, or is due."""
+        due = [self.ends_at, self._mark_at, self.heard_at + SILENCE_SECONDS]
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(min(at for at in due if at > now) - now):
                 await self.wake.wait()
         except TimeoutError:
             return

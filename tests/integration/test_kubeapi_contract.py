@@ -365,6 +365,12 @@ async def test_a_watch_goes_on_from_any_event(world: World) -> None:
     assert told(events) == [("ADDED", "c-s-1")]
 
 
+async def test_a_watch_begins_with_a_bookmark_of_the_version_it_was_asked_for(world: World) -> None:
+    _, version = await world.api.list(INSTANCE)
+    async with asyncio.timeout(20), aclosing(world.api.watch(INSTANCE, version)) as events:
+        assert await anext(events) == WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": version}})
+
+
 async def test_history_ends_somewhere(world: World) -> None:
     assert await refusal(changes(world, INSTANCE, "1", 1)) == "Expired"
 

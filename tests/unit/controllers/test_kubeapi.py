@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +131,12 @@ def told(server: tuple[Server, str]) -> Server:
 
 
 async def watched(api: HttpKubeApi, seen: list[WatchEvent] | None = None) -> list[WatchEvent]:
-    """What a watch says until it ends; where it breaks, `seen` has what came before."""
+    """What a watch says, once it is taken, until it ends; where it breaks, `seen` has what came before."""
     seen = [] if seen is None else seen
-    async for change in api.watch(INSTANCE, "7"):
-        seen.append(change)
+    async with aclosing(api.watch(INSTANCE, "7")) as events:
+        assert await anext(events) == WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": "7"}})
+        async for change in events:
+            seen.append(change)
     return seen
 
 
@@ -232,7 +235,7 @@ async def test_a_metadata_kind_never_asks_for_more(told: Server, api: HttpKubeAp
     told.will(listed("7"), say({"metadata": {"name": "a"}}), stream())
     await api.list(SECRET_METADATA)
     await api.get(SECRET_METADATA, "default", "a")
-    assert [event async for event in api.watch(SECRET_METADATA, "7")] == []
+    assert [change.type async for change in api.watch(SECRET_METADATA, "7")] == ["BOOKMARK"]
     for request in told.asked:
         assert request.headers["Accept"].startswith("application/json;as=PartialObjectMetadata")
 

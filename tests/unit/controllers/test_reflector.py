@@ -182,12 +182,24 @@ async def test_bookmarks_keep_a_quiet_kind_fresh_and_its_version_young() -> None
         await world.api.create(SECRET, {"metadata": {"namespace": "default", "name": "other"}})
         for _ in range(20):
             await world.clock.advance(60)
-            assert world.reflector.heard_at == world.mirror.heard_at >= world.clock.monotonic() - 60
+            assert world.reflector.heard_at == world.mirror.heard_at >= world.clock.monotonic() - 71
         world.server.compact()
         world.server.close_watches()
         await world.clock.advance(60)
     assert world.count("list") == 1
     assert world.mirror.told == ["LIST"]
+
+
+@on_virtual_time
+async def test_without_any_bookmark_it_asks_again_and_stays_as_fresh(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    async with world.running():
+        for _ in range(60):
+            await world.clock.advance(60)
+            assert (world.reflector.heard_at or 0) >= world.clock.monotonic() - 71
+    assert world.count("list") == 1
+    assert world.count("watch") < 60
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
 @on_virtual_time
@@ -215,6 +227,8 @@ async def test_a_list_is_as_fresh_as_the_moment_it_was_asked_for() -> None:
     async def slow(call: Call, when: str) -> None:
         if call.verb == "list" and when == "after":
             await world.clock.sleep(20)
+        if call.verb == "watch":
+            raise ApiError("Unreachable")
 
     world.server.fault = slow
     async with world.running():
