@@ -112,7 +112,7 @@ def _starting(record: Instance, track: Track, view: View, seen: Seen) -> Action:
         )
     unsettled = track.unsettled_since(record)
     if view.capabilities.idempotency_token:
-        if unsettled is not None and seen.begun < unsettled:
+        if unsettled is not None and seen.begun <= unsettled:
             return NOTHING  # the next listing may show it
         return Launch()
     if unsettled is not None:

@@ -63,9 +63,11 @@ class AccountLoop:
 
     def instance_changed(self, before: Entry | None, after: Entry | None) -> None:
         """Of an Instance that is, or was, bound to this account."""
-        gone = before is not None and (after is None or after.uid != before.uid)
-        if gone and before is not None and before.uid not in self._state.busy:
-            self._state.forget(before.uid)
+        if before is not None and (after is None or after.uid != before.uid):
+            if before.uid not in self._state.released:
+                self._state.robbed_at = self._now()
+            if before.uid not in self._state.busy:
+                self._state.forget(before.uid)
         if isinstance(after, Instance):
             if after.status.provider_id:
                 self._state.holders.add(after)

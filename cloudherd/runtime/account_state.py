@@ -112,6 +112,10 @@ class AccountState:
     launches_denied: Pause = field(default_factory=Pause)
     denied: Told | None = None
     ask_limits: bool = True
+    released: set[str] = field(default_factory=set)
+    """Instances that we are letting go, by uid: others that vanish do so behind our back."""
+    robbed_at: float = -1.0
+    """When (monotonic) an Instance last vanished behind our back; its VM may be younger than the listing."""
     swept: float = -1.0
     """The begin of the listing that was last swept for orphans."""
     unknown_from: float = -1.0

@@ -30,7 +30,8 @@ def hold(state: AccountState, parts: Parts, account: CloudAccount) -> str:
         return "Throttled"
     if not keeper.held(parts.store, account):
         return "NotHeld"
-    if state.seen is None or now - state.seen.begun > parse_duration(account.spec.poll_interval):
+    seen = state.seen
+    if seen is None or seen.begun < state.robbed_at or now - seen.begun > parse_duration(account.spec.poll_interval):
         return STALE
     return ""
 

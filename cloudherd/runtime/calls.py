@@ -87,11 +87,14 @@ class Calls:
         if action.tell:
             await self._parts.events.emit(record, "Warning", "Abandoned", action.tell)
         left = [name for name in record.metadata.finalizers if name != FINALIZER]
-        async with self._state.calls:
-            try:
+        self._state.released.add(record.uid)
+        try:
+            async with self._state.calls:
                 await self._parts.records.set_finalizers(INSTANCE, record, left)
-            except Gone:
-                return
+        except Gone:
+            return
+        finally:
+            self._state.released.discard(record.uid)
         self._state.sweeping.released += 1
         if had_vm:
             self._state.full.freed(record.spec.flavor)
