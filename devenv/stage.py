@@ -1,17 +1,17 @@
 """A whole setup in one directory, for the demo and the end-to-end tests: control plane, CRDs, moto and operators,
-beside
-whatever else runs on the machine.
+beside whatever else runs on the machine.
 
 Its moto listens on a free port, so that the examples' port 5000 stays whoever's it is; `manifest` says where they
-point.
-Everything ends with the process that made it, however that ends.
+point. Everything ends with the process that made it, however that ends.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,11 @@ from devenv.up import apply_crds, listens
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples" / "two-clouds"
 EXAMPLE_ENDPOINT = "http://127.0.0.1:5000"
+SYSTEM = "cloudherd-system"
+TIED = (sys.executable, "-m", "devenv.tied")
+
+ONE_PROCESS: Mapping[str, str] = {"operator": "all_in_one"}
+TWO_PROCESSES: Mapping[str, str] = {"gateway": "gateway", "agent": "agent"}
 
 
 @dataclass
@@ -37,6 +42,8 @@ class Stage:
     plane: ControlPlane = field(init=False)
     supervisor: Supervisor = field(init=False)
     moto_port: int = field(init=False, default=0)
+    _operators: dict[str, Process] = field(init=False, default_factory=dict)
+    _said: list[str] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.supervisor = Supervisor(self.directory, tied=True)
@@ -46,6 +53,8 @@ class Stage:
         try:
             self.plane.start()
             apply_crds(self.plane, ROOT / "crds")
+            system = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}}
+            self.plane.kubectl("apply", "-f", "-", input=json.dumps(system), check=True)
             self.start_moto()
         except BaseException:
             self._stop()
@@ -56,8 +65,8 @@ class Stage:
         self._stop()
 
     def _stop(self) -> None:
-        for name in ("operator", "gateway", "agent", "moto"):
-            self.supervisor.stop(name)
+        self.stop_operators()
+        self.supervisor.stop("moto")
         self.plane.stop()
 
     # -- moto
@@ -69,7 +78,7 @@ class Stage:
     def start_moto(self) -> None:
         """On the same port as before, so that accounts find it again."""
         self.moto_port = self.moto_port or free_port()
-        command = [sys.executable, "-m", "devenv.moto", "--port", str(self.moto_port)]
+        command = [*TIED, "devenv.moto", "--port", str(self.moto_port)]
         moto = Process("moto", command, directory=ROOT, ready=lambda: listens(self.moto_port))
         self.supervisor.start(moto)
         self.supervisor.wait_ready(moto)
@@ -84,24 +93,63 @@ class Stage:
 
     # -- operators
 
+    def run_operators(self, programs: Mapping[str, str] = ONE_PROCESS, **settings: str) -> None:
+        """Exactly these run afterwards, and have listed everything; one that runs with these settings goes on.
+
+        `settings` are CLOUDHERD_ settings by their names in lower case.
+        """
+        wanted = {name: self._operator(name, program, settings) for name, program in programs.items()}
+        for name, process in self._operators.copy().items():
+            if wanted.get(name) != process:
+                self._stop_operator(name)
+        for name, process in wanted.items():
+            self._operators[name] = process
+            self.supervisor.start(process)
+        for process in wanted.values():
+            self.supervisor.wait_ready(process)
+
+    def ensure_operators(self) -> None:
+        """Starts the one process where neither it nor both of the two run."""
+        running = {name for name in self._operators if self.supervisor.pid(name)}
+        if running not in ({*ONE_PROCESS}, {*TWO_PROCESSES}):
+            self.run_operators()
+
     def start_operator(self, name: str = "operator", program: str = "all_in_one", **settings: str) -> None:
-        """Returns when it has listed everything. `settings` are CLOUDHERD_ settings by their names in lower case."""
-        process = self._operator(name, program, {f"CLOUDHERD_{key.upper()}": value for key, value in settings.items()})
+        """Beside those that run. Returns when it has listed everything."""
+        process = self._operator(name, program, settings)
+        self._operators[name] = process
         self.supervisor.start(process)
         self.supervisor.wait_ready(process)
+
+    def stop_operators(self) -> None:
+        """As Kubernetes does it: SIGTERM, and SIGKILL later."""
+        for name in [*self._operators]:
+            self._stop_operator(name)
+
+    def said(self) -> str:
+        """What all operators logged so far, those that were stopped or killed included."""
+        logs = (self.supervisor.log(name) for name in {*ONE_PROCESS, *TWO_PROCESSES, *self._operators})
+        return "".join([*self._said, *(log.read_text(errors="replace") for log in logs if log.exists())])
+
+    def _stop_operator(self, name: str) -> None:
+        self.supervisor.stop(name)
+        del self._operators[name]
+        self._said.append(self.supervisor.log(name).read_text(errors="replace"))
 
     def _operator(self, name: str, program: str, settings: Mapping[str, str]) -> Process:
         environment = {
             "KUBECONFIG": str(self.plane.kubeconfig),
             "CLOUDHERD_SIMULATED_DIR": str(self.directory / "clouds"),
-            **settings,
+            **{f"CLOUDHERD_{key.upper()}": value for key, value in settings.items()},
         }
-        command = [sys.executable, "-m", "kopf", "run", "--all-namespaces", str(ROOT / "operator" / f"{program}.py")]
+        command = [*TIED, "kopf", "run", "--all-namespaces", str(ROOT / "operator" / f"{program}.py")]
         return Process(name, command, environment=environment, directory=ROOT)
 
     def kill(self, name: str = "operator") -> None:
-        """SIGKILL, as a node that dies: nothing is cleaned up."""
+        """SIGKILL, as a node that dies: nothing is cleaned up. Its log goes on when it is started again."""
         pid = self.supervisor.pid(name)
         if pid:
-            os.kill(pid, signal.SIGKILL)
-        self.supervisor.stop(name)
+            os.killpg(pid, signal.SIGKILL)
+        while self.supervisor.pid(name):
+            time.sleep(0.01)
+        self._operators.pop(name, None)
