@@ -156,7 +156,7 @@ class AccountLoop:
         elif not self._state.polled:
             self._state.facts.trouble = None
         if self._state.polled and self._link.stale(account):
-            self._poll_at = self._now()
+            self._poll_at = min(self._poll_at, self._now())
 
     def _deletion(self, account: CloudAccount) -> None:
         if not account.deleting:
