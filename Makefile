@@ -21,7 +21,7 @@ test: venv ## all tests, unit to end-to-end
 	@$(VENV)/pytest
 
 e2e-kind: venv ## the end-to-end tests on a kind cluster; needs a Docker engine
-	@$(VENV)/python -m devenv.kind
+	@$(VENV)/python -m devenv kind
 
 lint: venv ## ruff, mypy and the import rules
 	@$(VENV)/ruff check .

@@ -1,4 +1,4 @@
-"""python -m devenv up | down | tools: what the Makefile's targets run."""
+"""python -m devenv up | down | tools | kind: what the Makefile's targets run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from devenv import toolchain, up
+from devenv import kind, toolchain, up
 from devenv.failure import Failure
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,7 +20,7 @@ def _tools(root: Path) -> None:
     up.link(toolchain.program("kubectl"), root / ".local" / "bin" / "kubectl")
 
 
-_COMMANDS: dict[str, Callable[[Path], None]] = {"up": up.up, "down": up.down, "tools": _tools}
+_COMMANDS: dict[str, Callable[[Path], None]] = {"up": up.up, "down": up.down, "tools": _tools, "kind": kind.run}
 
 
 def main() -> int:

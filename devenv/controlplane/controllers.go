@@ -14,6 +14,7 @@ var controllers = []string{
 	"serviceaccount-controller",
 	"root-ca-certificate-publisher-controller",
 	"horizontal-pod-autoscaler-controller",
+	"clusterrole-aggregation-controller", // fills the roles view, edit and admin
 }
 
 // runControllers returns only if they cannot be started.
