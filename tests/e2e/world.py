@@ -1,6 +1,7 @@
 """A world of one test: a namespace with the example's objects, kubectl in it, and the truth at its two clouds.
 
-The truth is read at the clouds themselves: from the simulated cloud's file, and from moto with boto3.
+The truth is read at the clouds themselves: from the simulated cloud's file, from moto with boto3, and from what passed
+in front of moto.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from cloudherd.clouds.simulated import SimulatedCloud
 from devenv.audit import AuditLog
 from devenv.moto_client import MotoClient
 from devenv.stage import EXAMPLES, Stage
+from tests.e2e.front import Front, front_of
 from tests.integration.ec2_truth import Truth
 
 T = TypeVar("T")
@@ -63,12 +65,22 @@ def until(what: str, look: Callable[[], T | bool | None], *, within: float = PAT
     return found  # type: ignore[return-value]
 
 
+@dataclass(frozen=True)
+class Deed:
+    """A VM was made, or told to end."""
+
+    at: float
+    made: bool
+    cloud: str
+    id: str
+
+
 @dataclass
 class World:
     stage: Stage
+    front: Front
     namespace: str
     region: str = "us-east-1"
-    endpoint: str = ""  # moto's own where it is left out
     _calls_before: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -114,7 +126,7 @@ class World:
         if kind == "CloudAccount":
             found["spec"]["changingPollInterval"] = "1s"
         if name == "aws":
-            found["spec"] |= {"region": self.region, "endpoint": self.endpoint or self.stage.moto_url}
+            found["spec"] |= {"region": self.region, "endpoint": self.front.url}
         return found
 
     def prepare(self) -> None:
@@ -149,7 +161,7 @@ class World:
         if not batch:
             return False
         status = batch.get("status", {})
-        ready = next((one for one in status.get("conditions", []) if one["type"] == "Ready"), {})
+        ready: Manifest = next((one for one in status.get("conditions", []) if one["type"] == "Ready"), {})
         current = ready.get("observedGeneration") == batch["metadata"]["generation"]
         counts = {one["name"]: one["ready"] for one in status.get("services", [])}
         return bool(current and ready["status"] == "True" and counts == services)
@@ -239,6 +251,34 @@ class World:
                 addresses=(found["PrivateIpAddress"],) if live else (),
             )
 
+    def deeds(self) -> list[Deed]:
+        """All that was done to VMs in this world, by the clouds' own logs and in order; repeated calls left out."""
+        first: dict[tuple[bool, str, str], Deed] = {}
+        for deed in sorted([*self._deeds_at_home(), *self._deeds_at_aws()], key=lambda deed: deed.at):
+            first.setdefault((deed.made, deed.cloud, deed.id), deed)
+        return list(first.values())
+
+    def most(self) -> int:
+        """How many VMs lived at most at any moment."""
+        living = highest = 0
+        for deed in self.deeds():
+            living += 1 if deed.made else -1
+            highest = max(highest, living)
+        return highest
+
+    def _deeds_at_home(self) -> Iterator[Deed]:
+        for call in self.home.calls(after=self._calls_before):
+            if call.made:
+                yield Deed(call.at, True, "home", call.vm)
+            elif call.operation == "destroy_vm" and call.outcome == "ok":
+                yield Deed(call.at, False, "home", call.vm)
+
+    def _deeds_at_aws(self) -> Iterator[Deed]:
+        for call in self.front.calls():
+            if call.status == 200 and call.action in ("RunInstances", "TerminateInstances"):
+                for vm_id in call.instances:
+                    yield Deed(call.at, call.action == "RunInstances", "aws", vm_id)
+
     # -- its end
 
     def end(self) -> None:
@@ -270,11 +310,12 @@ def world_on(stage: Stage, namespace: str = "", **settings: str) -> Iterator[Wor
     moto is emptied first: worlds follow one another.
     """
     MotoClient(stage.moto_url).reset()
-    world = World(stage, namespace or f"physics-{uuid4().hex[:6]}", **settings)
-    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.namespace}}
-    stage.plane.kubectl("apply", "-f", "-", input=json.dumps(manifest), check=True)
-    try:
-        yield world
-    finally:
-        stage.ensure_operators()
-        world.end()
+    with front_of(stage.moto_url) as front:
+        world = World(stage, front, namespace or f"physics-{uuid4().hex[:6]}", **settings)
+        manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.namespace}}
+        stage.plane.kubectl("apply", "-f", "-", input=json.dumps(manifest), check=True)
+        try:
+            yield world
+        finally:
+            stage.ensure_operators()
+            world.end()

@@ -1,0 +1,135 @@
+"""Stands between the operator and moto: passes everything on as it is, and keeps a log of what was done, in order.
+
+It can also strike at a point that nothing outside could hit: when EC2 has done what it was asked, and the operator has
+not heard of it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
+
+HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+
+
+@dataclass(frozen=True)
+class Ec2Call:
+    at: float  # when it was done
+    action: str
+    status: int
+    instances: tuple[str, ...]  # IDs in the answer
+    outside: str  # all of the request that proxies and logs see: its line and its headers
+    parameters: Mapping[str, str]
+
+
+class Front:
+    """`url` takes moto's place as the endpoint of accounts."""
+
+    def __init__(self, moto_url: str) -> None:
+        self.moto = urlsplit(moto_url)
+        self._lock = threading.Lock()
+        self._calls: list[Ec2Call] = []
+        self._strikes: list[tuple[str, int, Callable[[], object], threading.Event]] = []
+        self.url = ""
+
+    def calls(self, action: str = "") -> list[Ec2Call]:
+        """In the order in which they were done."""
+        with self._lock:
+            return [call for call in self._calls if action in ("", call.action)]
+
+    def strike(self, action: str, number: int, blow: Callable[[], object]) -> threading.Event:
+        """`blow` is called once that many calls of this action were done, before the answer to the last one is passed
+        on. The event is set afterwards.
+        """
+        done = threading.Event()
+        with self._lock:
+            self._strikes.append((action, number, blow, done))
+        return done
+
+    def record(self, call: Ec2Call) -> None:
+        with self._lock:
+            self._calls.append(call)
+            number = sum(each.action == call.action for each in self._calls)
+            due = [each for each in self._strikes if each[:2] == (call.action, number)]
+        for _, _, blow, done in due:
+            blow()
+            done.set()
+
+
+@contextmanager
+def front_of(moto_url: str) -> Iterator[Front]:
+    front = Front(moto_url)
+
+    class Handler(_Handler):
+        pass
+
+    Handler.front = front
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    front.url = f"http://127.0.0.1:{server.server_address[1]}"
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield front
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    front: Front
+
+    def log_message(self, *_: object) -> None: ...
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        try:
+            status, headers, reply = self._ask(body)
+        except (OSError, http.client.HTTPException):
+            self.close_connection = True  # as moto did
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        self._note(body, status, reply)
+        with suppress(OSError):  # whoever asked may have been killed
+            self._answer(status, headers, reply)
+
+    do_POST = do_GET
+
+    def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        connection = http.client.HTTPConnection(self.front.moto.hostname or "", self.front.moto.port, timeout=60)
+        try:
+            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            response = connection.getresponse()
+            return response.status, response.getheaders(), response.read()
+        finally:
+            connection.close()
+
+    def _note(self, body: bytes, status: int, reply: bytes) -> None:
+        query = parse_qsl(urlsplit(self.path).query) + parse_qsl(body.decode("utf-8", "replace"))
+        parameters = dict(query)
+        ids = re.findall(r"<instanceId>(i-[0-9a-f]+)</instanceId>", reply.decode("utf-8", "replace"))
+        outside = f"{self.requestline}\n{self.headers}"
+        action = parameters.get("Action", "")
+        self.front.record(Ec2Call(time.time(), action, status, tuple(ids), outside, parameters))
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], reply: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers:
+            if name.lower() not in HOP:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(reply)))
+        self.end_headers()
+        self.wfile.write(reply)
