@@ -7,8 +7,10 @@ likewise.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from cloudherd.api.account import FullMark
 from cloudherd.clouds.protocol import Limits
 
 Key = tuple[str, str]
@@ -30,8 +32,8 @@ class Mark:
     message: str
     stands: bool = True
     probe: str = ""
-    room: Limits | None = None
-    """What the account had left by its own words when it refused."""
+    share: Limits | None = None
+    """What the cloud said that we may have, foreign VMs taken off, when it refused."""
 
 
 def matches(key: Key, flavor: str, image: str) -> bool:
@@ -49,7 +51,7 @@ class Full:
     def refused(self, key: Key, reason: str, message: str, *, began: float, monotonic: float, now: float) -> None:
         """The cloud refused an attempt that began at `began`. Those that were under way together count as one."""
         old = self.marks.get(key)
-        if old is not None and began < old.made_at:
+        if old is not None and began <= old.made_at:
             return
         delay = min(self.longest, old.delay * 2) if old else self.first
         self.marks[key] = Mark(monotonic, monotonic + delay, now + delay, delay, reason, message)
@@ -68,12 +70,18 @@ class Full:
         """A standing mark that such a launch would meet."""
         return next((mark for key, mark in self.marks.items() if mark.stands and matches(key, flavor, image)), None)
 
+    def _passed(self, flavor: str, image: str) -> list[Mark]:
+        return [mark for key, mark in self.marks.items() if not mark.stands and matches(key, flavor, image)]
+
+    def waits(self, flavor: str, image: str, uid: str) -> bool:
+        """Whether another launch is probing now, which this one has to wait for."""
+        return any(mark.probe not in ("", uid) for mark in self._passed(flavor, image))
+
     def may_probe(self, flavor: str, image: str, uid: str) -> bool:
         """Whether this launch may go, which makes it the probe of every mark that has passed."""
-        passed = [mark for key, mark in self.marks.items() if not mark.stands and matches(key, flavor, image)]
-        if any(mark.probe not in ("", uid) for mark in passed):
+        if self.waits(flavor, image, uid):
             return False
-        for mark in passed:
+        for mark in self._passed(flavor, image):
             mark.probe = uid
         return True
 
@@ -94,18 +102,27 @@ class Full:
             mark.stands = False
         return bool(lifted)
 
-    def has_room(self, room: Limits) -> bool:
-        """What the account has left now, by its own words. More than when it refused lifts its mark; whether it did."""
+    def told(self, share: Limits, room: Limits) -> bool:
+        """What the cloud says that we may have, and what of it is left. If there is more than when it refused, its mark is
+        lifted; whether it was.
+        """
         mark = self.marks.get(ACCOUNT)
         if mark is None or not mark.stands:
             return False
-        if mark.room is None:
-            mark.room = room
-            return False
-        if not grew(mark.room, room):
+        if mark.share is None:
+            mark.share = share
+        if exhausted(room) or not grew(mark.share, share):
             return False
         mark.stands = False
         return True
+
+    def restore(self, marks: Iterable[FullMark], *, monotonic: float, now: float) -> None:
+        """What an agent before us wrote; how long its waits had grown is not known."""
+        for one in marks:
+            left = min(self.longest, one.until.timestamp() - now)
+            if left > 0:
+                mark = Mark(monotonic, monotonic + left, now + left, self.first, one.reason, one.message)
+                self.marks[one.flavor, one.image] = mark
 
     def next_end(self) -> float | None:
         return min((mark.until for mark in self.marks.values() if mark.stands), default=None)
@@ -121,10 +138,9 @@ def room_left(limits: Limits, instances: int, cpus: float, memory: float) -> Lim
 
 
 def grew(before: Limits, now: Limits) -> bool:
-    """Whether there is room now, and more of something than there was."""
+    """Whether there is more of something than there was."""
     pairs = [(before.instances, now.instances), (before.cpus, now.cpus), (before.memory, now.memory)]
-    known = [(old, new) for old, new in pairs if old is not None and new is not None]
-    return bool(known) and all(new > 0 for _, new in known) and any(new > old for old, new in known)
+    return any(old is not None and (new is None or new > old) for old, new in pairs)
 
 
 def exhausted(room: Limits) -> bool:

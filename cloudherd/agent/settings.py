@@ -25,6 +25,8 @@ class AgentSettings:
     """How long a creation of unknown outcome may still bring a VM."""
     full_first: float = 60
     full_longest: float = 1800
+    denied_longest: float = 300
+    """The longest wait until launches are tried again where the cloud denies them but can be listed."""
     retry_first: float = 1
     retry_longest: float = 60
     destroy_again: float = 30

@@ -15,6 +15,7 @@ from typing import Any
 from cloudherd.agent.account_status import Told
 from cloudherd.agent.actions import Action, Destroy, Launch, LookUp, Lost, Nothing, Release, Report
 from cloudherd.agent.decide import decide
+from cloudherd.agent.identity import fingerprint
 from cloudherd.agent.instance_status import status_patch
 from cloudherd.agent.view import View
 from cloudherd.api import CloudAccount, Instance, ObjectKey
@@ -57,6 +58,7 @@ class AccountLoop:
         self._later: list[tuple[float, ObjectKey]] = []
         self._poll_at = parts.clock.monotonic()
         self._failed_polls = 0
+        self._restored = False
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     # -- what wakes it
@@ -89,6 +91,7 @@ class AccountLoop:
                 account = self._parts.store.account(self.key)
                 if account is not None:
                     self._pass(account)
+                    self._restored = True
                 await self._rest(account)
         finally:
             tasks = [*self._tasks.values(), *self._state.busy.values()]
@@ -126,6 +129,8 @@ class AccountLoop:
     def _pass(self, account: CloudAccount) -> None:
         """One look at all that changed. Never awaits: what it decides runs in tasks."""
         state, now = self._state, self._now()
+        if not self._restored:
+            state.full.restore(account.status.full, monotonic=now, now=self._parts.clock.now())
         if state.full.pass_time(now) or self._pause_ended(now):
             self._all = True
         self._trouble(account)
@@ -256,7 +261,8 @@ class AccountLoop:
         track = self._state.tracks[record.uid]
         match action:
             case Launch():
-                self._work(record, self._launcher.launch(record.key, record.uid))
+                if not self._state.full.waits(*fingerprint(record.spec), record.uid):
+                    self._work(record, self._launcher.launch(record.key, record.uid))
             case Report():
                 self._at(action.until, record.key)
                 if action.provider_id:
@@ -306,7 +312,7 @@ class AccountLoop:
             finally:
                 self._state.busy.pop(record.uid, None)
                 self._dirty[record.key] = None
-                self._all = self._all or bool(self._state.full.marks)
+                self._all, self._state.look_again = self._all or self._state.look_again, False
                 self._wake.set()
 
         self._state.busy[record.uid] = asyncio.create_task(task())

@@ -162,8 +162,10 @@ class Poll:
         facts.limits = await cloud.limits()
         state.ask_limits = False
         self._measure()
+        foreign = facts.foreign or Usage()
+        share = room_left(facts.limits, foreign.instances, foreign.cpus, foreign.memory_bytes)
         if facts.room is not None:
-            state.full.has_room(facts.room)
+            state.full.told(share, facts.room)
 
     def _measure(self) -> None:
         """What is left of the limits that the cloud told last."""

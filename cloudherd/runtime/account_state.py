@@ -49,7 +49,7 @@ class Pause:
 
     def extend(self, monotonic: float, first: float, longest: float, *, began: float) -> None:
         """After a call that began at `began`; those that were under way together count as one."""
-        if began < self.made_at:
+        if began <= self.made_at:
             return
         self.until = monotonic + min(longest, first * 2.0 ** min(self.failures, 16))
         self.failures += 1
@@ -112,6 +112,8 @@ class AccountState:
     launches_denied: Pause = field(default_factory=Pause)
     denied: Told | None = None
     ask_limits: bool = True
+    look_again: bool = False
+    """Whether something has changed that concerns other Instances than the one at hand."""
     released: set[str] = field(default_factory=set)
     """Instances that we are letting go, by uid: others that vanish do so behind our back."""
     robbed_at: float = -1.0

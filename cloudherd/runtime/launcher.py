@@ -62,6 +62,7 @@ class Launcher:
             if no is not None:
                 await self._refuse(record, *no, doubt=doubt)
                 return
+            probing = bool(self._state.full.marks)
             if not self._state.full.may_probe(*fingerprint(record.spec), record.uid):
                 return
             self._state.holders.add(record)  # before anything is awaited: the next one counts it
@@ -69,6 +70,7 @@ class Launcher:
                 await self._attempt(record, account, track, claim=claim)
             finally:
                 self._state.full.ended(record.uid)
+                self._state.look_again = self._state.look_again or probing
 
     def _still_due(self, key: ObjectKey, uid: str) -> tuple[Instance, CloudAccount, Track, bool] | None:
         """The Instance and its account as they are now, if it is still to be launched."""
@@ -191,7 +193,7 @@ class Launcher:
         elif error.kind is ErrorKind.THROTTLED:
             state.throttled.extend(monotonic, settings.retry_first, settings.retry_longest, began=began)
         elif error.kind is ErrorKind.DENIED:
-            state.launches_denied.extend(monotonic, settings.full_first, settings.full_longest, began=began)
+            state.launches_denied.extend(monotonic, settings.full_first, settings.denied_longest, began=began)
             state.denied = state.facts.trouble = state.facts.credentials = trouble_of(error, account)
         else:
             track.unknown_at = monotonic

@@ -61,6 +61,7 @@ class Link:
         self._api = api
         self._store = store
         self._clouds = clouds
+        self._tried: object = None
         self._checked: object = None
         self._made_of: object = None
         self._retired: list[Cloud] = []
@@ -68,12 +69,12 @@ class Link:
         self.generation = 0
 
     def stale(self, account: CloudAccount) -> bool:
-        """Whether something that the connection is made of may have changed."""
-        return self._checked != self._ingredients(account)
+        """Whether something that the connection is made of may have changed since it was last tried."""
+        return self._tried != self._ingredients(account)
 
     async def connect(self, account: CloudAccount) -> Told | None:
         """A cloud that fits the account as it is now, or what is wrong with the account. Does not call the cloud."""
-        checking = self._ingredients(account)
+        checking = self._tried = self._ingredients(account)
         if self.cloud is not None and checking == self._checked:
             return None
         try:
