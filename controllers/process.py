@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable
+import os
+import platform
+import signal
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,9 +26,10 @@ from controllers import roles
 from controllers.connection import Connection, connect
 from controllers.handlers import on_change
 from controllers.kubeapi import HttpKubeApi
-from controllers.kubeconfig import load_configuration
+from controllers.kubeconfig import KubeconfigError, load_configuration
+from controllers.lease import Leadership, LeadershipLost
 from controllers.reflector import Reflector
-from controllers.settings import Settings
+from controllers.settings import Settings, SettingsError
 from controllers.system import SystemClock, SystemRandom
 
 log = logging.getLogger(__name__)
@@ -65,7 +69,22 @@ class Process:
         log.info("everything is listed: %s", ", ".join(kind.plural for kind in self.reads))
         if self.settings.ready_file:
             self.settings.ready_file.write_text("ready\n")
-        await asyncio.gather(*(loop() for loop in loops))
+        if self.settings.lease:
+            await self._leadership(connection).lead(lambda: _together(loops))
+        else:
+            await _together(loops)
+
+    def _leadership(self, connection: Connection) -> Leadership:
+        """Gateway and agent are led apart, so that they may run in two processes."""
+        role = "operator" if self.gateway and self.agent else "gateway" if self.gateway else "agent"
+        return Leadership(
+            HttpKubeApi(connection, f"cloudherd-{role}"),
+            self.clock,
+            self.random,
+            namespace=self.settings.namespace,
+            name=f"cloudherd-{role}",
+            identity=f"{platform.node()}-{self.random.uuid()}",
+        )
 
     def on_close(self, closer: Callable[[], Awaitable[None]]) -> None:
         self._closers.append(closer)
@@ -88,10 +107,10 @@ class Process:
         if self.settings.ready_file:
             self.settings.ready_file.unlink(missing_ok=True)
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.append(task)  # type: ignore[arg-type]
-        task.add_done_callback(_complain)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.append(task)
+        task.add_done_callback(_end)
 
 
 def login_info(configuration: Any) -> kopf.ConnectionInfo:
@@ -109,13 +128,29 @@ def login_info(configuration: Any) -> kopf.ConnectionInfo:
     )
 
 
-def _complain(task: asyncio.Future[Any]) -> None:
-    if not task.cancelled() and task.exception():
+async def _together(loops: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    await asyncio.gather(*(loop() for loop in loops))
+
+
+def _end(task: asyncio.Future[Any]) -> None:
+    """Half an operator is worse than none: when one task ends, all of it does, and is started again by whoever runs
+    it.
+    """
+    if task.cancelled():
+        return
+    if isinstance(task.exception(), LeadershipLost):
+        log.warning("%s; this process ends", task.exception())
+    else:
         log.critical("a loop of the operator ended: a defect of ours", exc_info=task.exception())
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
-def register(settings: Settings, *, gateway: bool, agent: bool) -> Process:
+def register(*, gateway: bool, agent: bool) -> Process:
     """Hooks the process into kopf: to be called once, by the file that `kopf run` is pointed at."""
+    try:
+        settings = Settings.read()
+    except SettingsError as error:
+        raise SystemExit(f"cloudherd: {error}") from None
     process = Process(settings, gateway=gateway, agent=agent)
     if gateway:
         for plural in (VirtualCluster.plural, Context.plural, CloudAccount.plural):
@@ -130,7 +165,10 @@ def register(settings: Settings, *, gateway: bool, agent: bool) -> Process:
         settings.posting.enabled = False
         logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # it says of every wake that it succeeded
         settings.networking.request_timeout = 60
-        await process.start()
+        try:
+            await process.start()
+        except KubeconfigError as error:
+            raise SystemExit(f"cloudherd: {error}") from None
 
     @kopf.on.cleanup()
     async def cleanup(**_: Any) -> None:

@@ -41,7 +41,9 @@ def gateway_loops(process: Process, api: KubeApi) -> list[Loop]:
 
 
 def agent_loops(process: Process, api: KubeApi) -> list[Loop]:
-    """Turns Instances into VMs, with the credentials that lie in this cluster's Secrets. Never decides where one goes."""
+    """Turns Instances into VMs, with the credentials that lie in this cluster's Secrets. Never decides where one
+    goes.
+    """
     settings = process.settings
     agent = Agent(
         api,
