@@ -175,6 +175,9 @@ class World:
     def wait_gone(self, kind: str, name: str, *, within: float = PATIENCE) -> None:
         until(f"{kind} {name} gone", lambda: self.one(kind, name) is None, within=within)
 
+    def wait_none(self, kinds: str, *, within: float = PATIENCE) -> None:
+        until(f"the end of all {kinds}", lambda: not self.get(kinds), within=within)
+
     def picture(self) -> str:
         """What a person would look at first when something is wrong."""
         tables = self.kubectl("get", KINDS, "-o", "wide", check=False).stdout
@@ -282,18 +285,29 @@ class World:
     # -- its end
 
     def end(self) -> None:
-        """Deletes the namespace and waits until it is gone, with everything in it and at the clouds."""
-        self.stage.plane.kubectl("delete", "namespace", self.namespace, "--wait=false", "--ignore-not-found")
+        """Deletes clusters, then accounts, then the namespace, and waits until nothing is left here and at the clouds.
+
+        The namespace itself goes some seconds later.
+        """
         try:
-            until(f"the end of namespace {self.namespace}", self._is_gone)
+            for kind in ("virtualclusters", "instances", "cloudaccounts"):
+                self.delete(kind, "--all")
+                self.wait_none(kind)
         except AssertionError as error:
             picture = self.picture()
             self._force()
             raise AssertionError(f"{error}\n{picture}") from None
-        assert self.counts() == {}, "VMs outlived their namespace"
+        finally:
+            self.delete("namespace", self.namespace, "--ignore-not-found")
+        assert self.counts() == {}, "VMs outlived their records"
 
-    def _is_gone(self) -> bool:
-        return not self.stage.plane.kubectl("get", "namespace", self.namespace, "--ignore-not-found").stdout
+    def is_ending(self) -> bool:
+        path = "jsonpath={.metadata.deletionTimestamp}"
+        return bool(self.kubectl("get", "namespace", self.namespace, "--ignore-not-found", "-o", path).stdout)
+
+    def is_gone(self) -> bool:
+        """The namespace with all in it."""
+        return not self.kubectl("get", "namespace", self.namespace, "--ignore-not-found").stdout
 
     def _force(self) -> None:
         """So that one test's failure is not the next one's too."""
@@ -312,6 +326,8 @@ def world_on(stage: Stage, namespace: str = "", **settings: str) -> Iterator[Wor
     MotoClient(stage.moto_url).reset()
     with front_of(stage.moto_url) as front:
         world = World(stage, front, namespace or f"physics-{uuid4().hex[:6]}", **settings)
+        if world.is_ending():
+            until(f"the end of namespace {namespace}", world.is_gone)
         manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.namespace}}
         stage.plane.kubectl("apply", "-f", "-", input=json.dumps(manifest), check=True)
         try:
