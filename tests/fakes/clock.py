@@ -31,6 +31,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._settled: list[asyncio.Future[None]] = []
         self._stepped: list[asyncio.Future[None]] = []
         super().__init__(_Jumper(self._nothing_to_do))
+        # asyncio calls a timer due within this; with its own 1e-9, none is due once floats are coarser (97 days).
+        self._clock_resolution = 1e-6
 
     def time(self) -> float:
         return self._now

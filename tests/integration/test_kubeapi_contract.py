@@ -25,25 +25,14 @@ from cloudherd.runtime.kinds import (
 from cloudherd.runtime.ports import ApiError, Kind, KubeApi, Object, WatchEvent
 from controllers.connection import connect
 from controllers.kubeapi import HttpKubeApi
+from controllers.system import SystemClock
+from devenv.controlplane import ControlPlane
 from tests.fakes import examples
 from tests.fakes.apiserver import SimulatedServer
 from tests.fakes.clock import SeededRandom
 
 _CRDS = Path(__file__).parents[2] / "crds"
 _FINALIZER = "cloudherd.dev/instance"
-
-
-class RealClock:
-    """As much of the Clock port as the simulated server needs outside of virtual time."""
-
-    def now(self) -> float:
-        return 1_700_000_000.0
-
-    def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 @dataclass
@@ -70,7 +59,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def kubeconfig(control_plane: Any) -> str:
+def kubeconfig(control_plane: ControlPlane) -> str:
     """The real control plane's, our CRDs installed there."""
     control_plane.kubectl("apply", "--server-side", "-f", str(_CRDS))
     control_plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(_CRDS))
@@ -104,7 +93,7 @@ async def home(api: KubeApi, other: KubeApi) -> AsyncIterator[World]:
 @pytest.fixture(params=["simulated", pytest.param("real", marks=pytest.mark.integration)])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     if request.param == "simulated":
-        server = SimulatedServer(RealClock(), SeededRandom())
+        server = SimulatedServer(SystemClock(), SeededRandom())
         async with home(server.client("one"), server.client("two")) as world:
             yield world
     else:
