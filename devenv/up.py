@@ -52,7 +52,7 @@ def down(root: Path) -> None:
         for directory in ("controlplane", "clouds"):
             shutil.rmtree(local / directory, ignore_errors=True)
         (local / "kubeconfig").unlink(missing_ok=True)
-    print(f"down: {', '.join(stopped) or 'nothing'} stopped; the cluster and the simulated clouds are forgotten")
+    print(f"down: {', '.join(stopped) or 'nothing'} stopped; the simulated clouds and a cluster of our own are forgotten")
 
 
 def apply_crds(plane: ControlPlane, directory: Path) -> None:
