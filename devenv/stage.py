@@ -7,7 +7,6 @@ point. Everything ends with the process that made it, however that ends.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from cloudherd.clouds.simulated.control import SimulatedCloud
-from devenv import controlplane
+from devenv import access, controlplane
 from devenv.controlplane import ControlPlane
 from devenv.controlplane.assets import free_port
 from devenv.process import Process, Supervisor
@@ -27,7 +26,6 @@ from devenv.up import apply_crds, listens
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples" / "two-clouds"
 EXAMPLE_ENDPOINT = "http://127.0.0.1:5000"
-SYSTEM = "cloudherd-system"
 TIED = (sys.executable, "-m", "devenv.tied")
 
 ONE_PROCESS: Mapping[str, str] = {"operator": "all_in_one"}
@@ -53,8 +51,7 @@ class Stage:
         try:
             self.plane.start()
             apply_crds(self.plane, ROOT / "crds")
-            system = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}}
-            self.plane.kubectl("apply", "-f", "-", input=json.dumps(system), check=True)
+            access.grant(self.plane)
             self.start_moto()
         except BaseException:
             self._stop()
@@ -137,8 +134,11 @@ class Stage:
         self._said.append(self.supervisor.log(name).read_text(errors="replace"))
 
     def _operator(self, name: str, program: str, settings: Mapping[str, str]) -> Process:
+        kubeconfig = self.directory / f"{program}.kubeconfig"
+        if not kubeconfig.exists():
+            access.kubeconfig(self.plane, program, kubeconfig)
         environment = {
-            "KUBECONFIG": str(self.plane.kubeconfig),
+            "KUBECONFIG": str(kubeconfig),
             "CLOUDHERD_SIMULATED_DIR": str(self.directory / "clouds"),
             **{f"CLOUDHERD_{key.upper()}": value for key, value in settings.items()},
         }

@@ -6,13 +6,12 @@ logs stay until the next `up`.
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 import sys
 from pathlib import Path
 
-from devenv import controlplane
+from devenv import access, controlplane
 from devenv.controlplane import ControlPlane
 from devenv.controlplane.assets import free_port
 from devenv.failure import Failure
@@ -35,7 +34,9 @@ def up(root: Path, moto_port: int = 5000) -> None:
         if plane.kubeconfig != local / "kubeconfig":
             write(local / "kubeconfig", plane.kubectl("config", "view", "--raw", "--flatten", check=True).stdout)
         apply_crds(plane, root / "crds")
-        operator = operator_process(root, local, local / "kubeconfig")
+        access.grant(plane)
+        kubeconfig = access.kubeconfig(plane, "all_in_one", local / "operator.kubeconfig")
+        operator = operator_process(root, local, kubeconfig)
         supervisor.start(operator)
         for process in (*moto, operator):
             supervisor.wait_ready(process)
@@ -51,20 +52,19 @@ def down(root: Path) -> None:
         stopped = [name for name in _STOP_ORDER if supervisor.stop(name)]
         for directory in ("controlplane", "clouds"):
             shutil.rmtree(local / directory, ignore_errors=True)
-        (local / "kubeconfig").unlink(missing_ok=True)
-    print(f"down: {', '.join(stopped) or 'nothing'} stopped; the simulated clouds and a cluster of our own are forgotten")
+        for name in ("kubeconfig", "operator.kubeconfig"):
+            (local / name).unlink(missing_ok=True)
+    print(
+        f"down: {', '.join(stopped) or 'nothing'} stopped; the simulated clouds and a cluster of our own are forgotten"
+    )
 
 
 def apply_crds(plane: ControlPlane, directory: Path) -> None:
-    """Brings the cluster's CRDs to those of the directory, waits until they are served, and makes the operator's own
-    namespace.
-    """
+    """Brings the cluster's CRDs to those of the directory, and waits until they are served."""
     if not any(directory.glob("*.yaml")):
         raise Failure(f"{directory} holds no CRDs: write them with `make crds`")
     plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(directory), check=True)
     plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(directory), check=True)
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "cloudherd-system"}}
-    plane.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(namespace), check=True)
 
 
 def operator_process(root: Path, local: Path, kubeconfig: Path) -> Process:
