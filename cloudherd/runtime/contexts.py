@@ -59,7 +59,8 @@ class Contexts:
             conditions=merged(before.conditions, verdict),
         )
         # A size that no longer holds must be taken away by name: a merge patch keeps what it does not mention.
-        body = {"metadata": {"uid": meta.uid}, "status": {"size": None, **status.wire()}}
+        seen = {"uid": meta.uid, "resourceVersion": meta.resource_version}
+        body = {"metadata": seen, "status": {"size": None, **status.wire()}}
         self._store.wrote(CONTEXT, await self._api.patch(CONTEXT, *key, body, subresource="status"))
 
 

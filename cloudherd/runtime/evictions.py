@@ -16,7 +16,7 @@ from cloudherd.runtime.wakes import Wakes
 
 
 class Evictions:
-    """Deletes the Instances of accounts that may take them along. Never touches an account that is not being deleted."""
+    """Deletes the Instances of accounts that may take them along; others it never touches."""
 
     def __init__(self, api: KubeApi, store: Store, events: EventRecorder, clock: Clock, random: Random) -> None:
         self._api, self._store, self._events = api, store, events

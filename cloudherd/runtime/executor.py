@@ -11,7 +11,7 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Iterable
 
-from cloudherd.api import ObjectKey, VirtualCluster
+from cloudherd.api import ClusterService, ObjectKey, Resource, VirtualCluster
 from cloudherd.api.account import SecretRef
 from cloudherd.api.cluster import AccountKeyRef, ClusterStatus
 from cloudherd.api.instance import InstanceSpec
@@ -56,12 +56,12 @@ class Executor:
             await self._finalizers(cluster, tuple(one for one in cluster.metadata.finalizers if one != FINALIZER))
 
     async def write_status(self, cluster: VirtualCluster, status: ClusterStatus) -> None:
-        body = {"metadata": {"uid": cluster.uid}, "status": status.wire()}
+        body = {"metadata": _as_seen(cluster), "status": status.wire()}
         await self._patch(VIRTUAL_CLUSTER, cluster.key, body, subresource="status")
 
-    async def write_service_status(self, key: ObjectKey, uid: str, status: ServiceStatus) -> None:
-        body = {"metadata": {"uid": uid}, "status": status.wire()}
-        await self._patch(CLUSTER_SERVICE, key, body, subresource="status")
+    async def write_service_status(self, service: ClusterService, status: ServiceStatus) -> None:
+        body = {"metadata": _as_seen(service), "status": status.wire()}
+        await self._patch(CLUSTER_SERVICE, service.key, body, subresource="status")
 
     # -- the steps
 
@@ -78,8 +78,7 @@ class Executor:
 
     async def _update_service(self, action: UpdateService) -> None:
         service = action.service
-        meta = {"uid": service.uid, "resourceVersion": service.metadata.resource_version}
-        await self._patch(CLUSTER_SERVICE, service.key, {"metadata": meta, "spec": dict(action.changes)})
+        await self._patch(CLUSTER_SERVICE, service.key, {"metadata": _as_seen(service), "spec": dict(action.changes)})
 
     async def _write_user_data(self, cluster: VirtualCluster, data: UserData) -> None:
         key = ObjectKey(cluster.namespace, data.secret)
@@ -169,6 +168,11 @@ async def _all(steps: Iterable[Awaitable[None]]) -> None:
             raise result
     if failed:
         raise failed
+
+
+def _as_seen(resource: Resource) -> Object:
+    """Preconditions: this very object (which a status patch does not ask for by its uid), as the plan read it."""
+    return {"uid": resource.uid, "resourceVersion": resource.metadata.resource_version}
 
 
 def _object(kind: Kind, namespace: str, name: str, **fields: Object) -> Object:

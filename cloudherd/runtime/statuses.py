@@ -37,7 +37,7 @@ class StatusWriter:
             if not isinstance(service, ClusterService) or service.status == status:
                 continue
             if wait <= 0 or _verdicts(status.conditions) != _verdicts(service.status.conditions):
-                await self._executor.write_service_status(service.key, service.uid, status)
+                await self._executor.write_service_status(service, status)
                 self._written[key] = self._clock.monotonic()
             else:
                 held_back = True

@@ -75,7 +75,11 @@ def parse(plural: str, obj: Object) -> Entry:
 def version_of(entry: Entry) -> int:
     """Resource versions are compared as numbers, which Kubernetes allows within one resource since 1.35."""
     text = entry.resource_version if isinstance(entry, Unreadable) else entry.metadata.resource_version
-    return int(text) if text.isdigit() else 0
+    return _number(text)
+
+
+def _number(resource_version: str) -> int:
+    return int(resource_version) if resource_version.isdigit() else 0
 
 
 class Store:
@@ -85,6 +89,7 @@ class Store:
         self._objects: dict[str, dict[ObjectKey, Entry]] = {plural: {} for plural in plurals}
         self._synced: set[str] = set()
         self._heard: dict[str, float] = {}
+        self._watched: dict[str, int] = dict.fromkeys(self._objects, 0)  # the highest version that the server told of
         self._gone: dict[str, set[str]] = {plural: set() for plural in self._objects}
         self._listeners: list[Listener] = []
         self._complete = asyncio.Event()
@@ -136,7 +141,8 @@ class Store:
     def replace(self, kind: Kind, objects: list[Object], resource_version: str) -> None:
         """A complete list: what it lacks is gone, unless we wrote it after the list was taken."""
         plural = kind.plural
-        at = int(resource_version) if resource_version.isdigit() else 0
+        at = _number(resource_version)
+        self._watched[plural] = max(self._watched[plural], at)
         listed = {entry.key: entry for entry in (parse(plural, obj) for obj in objects)}
         uids = {entry.uid for entry in listed.values()}
         self._gone[plural] &= uids
@@ -150,6 +156,8 @@ class Store:
             self._complete.set()
 
     def apply(self, kind: Kind, event: WatchEvent) -> None:
+        version = _number(str((event.object.get("metadata") or {}).get("resourceVersion", "")))
+        self._watched[kind.plural] = max(self._watched[kind.plural], version)
         if event.type == "BOOKMARK":
             return
         entry = parse(kind.plural, event.object)
@@ -170,8 +178,9 @@ class Store:
         meta = obj.get("metadata") or {}
         if meta.get("deletionTimestamp") and not meta.get("finalizers"):
             self.removed(kind, entry.key, entry.uid)
-        else:
+        elif entry.key in self._objects[kind.plural] or version_of(entry) > self._watched[kind.plural]:
             self._offer(kind.plural, entry)
+        # Else its end was told before this answer came.
 
     def removed(self, kind: Kind, key: ObjectKey, uid: str) -> None:
         """We saw this object off: events that still speak of it are late."""
