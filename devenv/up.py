@@ -55,7 +55,7 @@ def down(root: Path) -> None:
         for name in ("kubeconfig", "operator.kubeconfig"):
             (local / name).unlink(missing_ok=True)
     print(
-        f"down: {', '.join(stopped) or 'nothing'} stopped; the simulated clouds and a cluster of our own are forgotten"
+        f"down: {', '.join(stopped) or 'nothing'} stopped; the simulated clouds and our own cluster are forgotten"
     )
 
 
