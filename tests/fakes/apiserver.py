@@ -54,7 +54,7 @@ class SimulatedServer:
         self.objects = Objects(clock, random)
         self.calls: list[Call] = []
         self.fault: Fault | None = None
-        self._watches: set[_Watch] = set()
+        self._watches: dict[_Watch, None] = {}  # in the order in which they were opened, so that a seed replays
 
     def client(self, manager: str) -> SimulatedApi:
         return SimulatedApi(self, manager)
@@ -105,7 +105,7 @@ class SimulatedServer:
     async def watch(self, kind: Kind, since: int) -> AsyncGenerator[WatchEvent, None]:
         now = self.clock.monotonic
         watch = _Watch(now(), now() + self.random.uniform(*WATCH_SECONDS))
-        self._watches.add(watch)
+        self._watches[watch] = None
         began = since
         try:
             yield _bookmark(since)
@@ -123,7 +123,7 @@ class SimulatedServer:
                     raise ApiError("Unreachable", "the watch fell silent")
                 await watch.rest(now())
         finally:
-            self._watches.discard(watch)
+            self._watches.pop(watch, None)
 
 
 def _bookmark(version: int) -> WatchEvent:

@@ -1,0 +1,151 @@
+"""After the storm: faults stop, users mend what is theirs to mend, and everything must come right in bounded time."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from cloudherd.runtime import kinds
+from cloudherd.runtime.ports import Object
+from tests.fakes.apiserver import WRITES
+from tests.faults.manifests import NAMESPACE, SECRET_TEXT, secret
+from tests.faults.truth import (
+    account_of,
+    asked_for,
+    by_name,
+    condition,
+    deleting,
+    identity,
+    is_managed,
+    machines,
+    named,
+    vm_of,
+)
+from tests.faults.world import World
+
+BOUND = 3 * 3600.0
+"""Virtual seconds in which everything must come right: the longest wait is an hour (for predecessors)."""
+
+
+async def calm(world: World) -> None:
+    """No fault strikes any more; clouds, credentials and quotas are as they should be."""
+    world.story.tell("the faults stop")
+    world.dice.rest()
+    for operator in world.operators:
+        operator.cut(0)
+        for wire in operator.wires.values():
+            wire.edit = None
+    for name, sky in world.skies.items():
+        sky.gone = sky.full = False
+        sky.capacity, sky.limits = None, None
+        sky.hidden.clear()
+        sky.hidden_until.clear()
+        account = name.partition(".")[2]
+        if account in world.names(kinds.CLOUD_ACCOUNT):
+            body = {"spec": {"unschedulable": False, "quota": {"instances": None}}}
+            await world.change(kinds.CLOUD_ACCOUNT, account, body)
+            key = min(sky.keys)
+            await world.change(kinds.SECRET, f"{account}-keys", {"data": secret("", key=key)["data"]})
+    world.server.compact()
+    world.server.close_watches()
+
+
+async def converge(world: World, within: float = BOUND) -> None:
+    """Waits until all is as asked for, then a while longer, in which nothing may be written or called in vain."""
+    end = world.clock.monotonic() + within
+    while wrong := list(differences(world)):
+        if world.clock.monotonic() > end:
+            world.violated(f"{within / 3600:.1f} h after the faults stopped: {'; '.join(wrong[:5])}")
+        await accept_losses(world)
+        await world.clock.sleep(15)
+    world.story.tell("everything is as it was asked for")
+    await quiet(world)
+    if wrong := list(differences(world)):
+        world.violated(f"it did not stay as it was: {'; '.join(wrong[:5])}")
+    shown = repr([world.objects(kind) for kind in (*kinds.OURS, kinds.EVENT)])
+    if SECRET_TEXT in shown or SECRET_TEXT in repr([one.tags for _, one in machines(world.skies)]):
+        world.violated("rule 9: a secret shows in a status, an event or a tag")
+
+
+async def quiet(world: World) -> None:
+    """Rule 8: steady state costs nothing."""
+    await world.clock.sleep(300)
+    since = world.clock.monotonic()
+    await world.clock.sleep(600)
+    writes = [call for call in world.server.calls if call.verb in WRITES and call.at >= since]
+    if writes:
+        one = writes[-1]
+        world.violated(f"rule 8: {len(writes)} writes in ten quiet minutes, as {one.verb} {one.kind.kind} {one.name}")
+    for sky in world.skies.values():
+        calls = Counter(call.operation for call in sky.calls if call.at >= since)
+        if calls["list_vms"] > 11 * len(world.operators) or calls.keys() - {"list_vms"}:
+            world.violated(f"rule 8: {sky.name} was called in ten quiet minutes: {dict(calls)}")
+
+
+def differences(world: World) -> Iterator[str]:
+    """What is not as it was asked for."""
+    records = world.objects(kinds.INSTANCE)
+    clusters = by_name(world.objects(kinds.VIRTUAL_CLUSTER))
+    yield from _vms(world, records)
+    for record in records:
+        phase = record["status"].get("phase")
+        if deleting(record) or phase != "Ready":
+            yield f"Instance {named(record)[1]} is {phase}{' and going' if deleting(record) else ''}: {_why(record)}"
+    for (namespace, name), cluster in clusters.items():
+        own = [one for one in records if one["spec"]["clusterName"] == name and named(one)[0] == namespace]
+        yield from _counts(world, cluster, own)
+        if deleting(cluster):
+            yield f"VirtualCluster {name} is still being deleted"
+        elif condition(cluster, "Ready").get("status") != "True":
+            yield f"VirtualCluster {name} is not Ready: {condition(cluster, 'Ready').get('message')}"
+    for record in records:
+        if (named(record)[0], record["spec"]["clusterName"]) not in clusters:
+            yield f"Instance {named(record)[1]} is left of a cluster that is gone"
+
+
+def _why(record: Object) -> str:
+    ready = condition(record, "Ready")
+    return f"{ready.get('reason')} {ready.get('message')}"
+
+
+def _vms(world: World, records: list[Object]) -> Iterator[str]:
+    """Each record has its VM, and each VM its record."""
+    found = defaultdict(list)
+    for sky, one in machines(world.skies, coming=True):
+        if is_managed(one, sky):
+            found[identity(one)].append((sky.name, one.id))
+    for record in records:
+        own = found.pop(record["spec"]["id"], [])
+        if own != [(account_of(record), vm_of(record))]:
+            yield f"Instance {named(record)[1]} names {vm_of(record) or 'no VM'}, but there are {own}"
+    for left in found.values():
+        yield f"VMs without a record: {left}"
+
+
+def _counts(world: World, cluster: Object, own: list[Object]) -> Iterator[str]:
+    services = {obj["metadata"]["name"]: obj for obj in world.objects(kinds.CLUSTER_SERVICE)}
+    sites = {account_of(one) for one in own if one["spec"]["serviceName"] == "worker"}
+    for service in cluster["spec"]["services"]:
+        count = asked_for(service, services.get(f"{cluster['metadata']['name']}-{service['name']}"))
+        have = Counter(account_of(one) for one in own if one["spec"]["serviceName"] == service["name"])
+        if service["type"] == "Fixed":
+            if not have or any(have[site] != count for site in sites | have.keys()):
+                yield f"{service['name']} is {dict(have)} at the sites {sorted(sites)}"
+        elif have.total() != count:
+            yield f"{have.total()} Instances of {service['name']} instead of {count}"
+
+
+async def accept_losses(world: World) -> None:
+    """What a person does who has looked at the cloud: agrees to a mass loss where the VMs are really gone."""
+    for account in world.objects(kinds.CLOUD_ACCOUNT):
+        loss = condition(account, "MassLoss")
+        digest = re.search(r"accept-loss: ([0-9a-f]+)", loss.get("message", ""))
+        name = named(account)[1]
+        if loss.get("status") != "True" or not digest:
+            continue
+        sky = world.skies[f"{NAMESPACE}.{name}"]
+        alive = {one.id for one in sky.alive() if one.broken is None}
+        held = [one for one in world.objects(kinds.INSTANCE) if condition(one, "Ready").get("reason") == "MassLoss"]
+        if not any(vm_of(one) in alive for one in held if account_of(one) == sky.name):
+            await world.annotate(kinds.CLOUD_ACCOUNT, name, accept_loss=digest[1])
