@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cloudherd.agent.actions import Report
+from cloudherd.agent.memory import Track
 from cloudherd.api import CloudAccount, Instance
 from cloudherd.api.account import AllowedNamespaces
 
@@ -27,9 +28,10 @@ class Held:
         self.memory += record.spec.resources.memory * times
 
 
-def refused(reason: str, message: str, *, doubt: bool) -> Report:
+def refused(reason: str, message: str, track: Track, *, doubt: bool) -> Report:
     """The end of an Instance that gets no VM; with `doubt`, one may still come of an earlier attempt."""
-    return Report(False, reason, message, phase="Failed", launched="Unknown" if doubt else False)
+    certain = None if track.inherited else False
+    return Report(False, reason, message, phase="Failed", launched="Unknown" if doubt else certain)
 
 
 def objection(

@@ -147,6 +147,8 @@ def _ending(record: Instance, track: Track, view: View) -> Action:
         return _repointed(view.seen, view)
     seen = view.seen
     known = {vm.id: vm for vm in seen.of(record)}
+    if known and not vm_id:
+        vm_id = track.vm_id = next(iter(known))
     vm = _shown(vm_id, seen, track)
     if vm is not None and vm.state is not GONE and vm_id not in known:
         if _is_its(record, vm, view):
@@ -223,7 +225,8 @@ def _confirm(record: Instance, track: Track, view: View, vm_id: str) -> Action:
 def _confirm_none(record: Instance, track: Track, view: View, seen: Seen) -> Action:
     """It has no VM that we know of; one may still come."""
     wait = view.capabilities.visibility_seconds
-    settled = track.first_seen + wait
+    inherited = track.inherited and view.capabilities.idempotency_token  # else it would bear a claim
+    settled = track.first_seen + max(wait, view.settings.crash_creation if inherited else 0)
     unsettled = track.unsettled_since(record)
     if unsettled is not None:
         settled = max(settled, unsettled + max(wait, view.settings.late_creation))

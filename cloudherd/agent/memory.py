@@ -34,6 +34,8 @@ class Track:
     """Of one Instance, by its metadata.uid. All times are monotonic seconds."""
 
     first_seen: float
+    inherited: bool = False
+    """Whether it was there before this process, so that an earlier one may have left a creation under way."""
     launched_at: float | None = None
     """When a creation was answered with a VM."""
     unknown_at: float | None = None

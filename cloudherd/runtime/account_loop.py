@@ -41,10 +41,12 @@ NO_CLOUD = Capabilities(True, True, False, 0, 0)
 
 
 class AccountLoop:
-    def __init__(self, key: ObjectKey, parts: Parts) -> None:
+    def __init__(self, key: ObjectKey, parts: Parts, *, inherits: bool) -> None:
+        """`inherits`: the Instances that it finds may have been another process's, or another loop's."""
         self.key = key
         self._parts = parts
         self._state = new_state(key, parts)
+        self._state.inherits = inherits
         self._link = Link(parts.api, parts.store, parts.clouds)
         self._poll = Poll(self._state, parts, self._link)
         self._writer = AccountWriter(self._state, parts)
@@ -229,6 +231,7 @@ class AccountLoop:
         for record in records:
             if record.uid not in self._state.busy:
                 self._consider(record, view)
+        self._state.inherits = False
         if (
             view.hold == brakes.STALE
             and not self._failed_polls

@@ -112,6 +112,8 @@ class AccountState:
     launches_denied: Pause = field(default_factory=Pause)
     denied: Told | None = None
     ask_limits: bool = True
+    inherits: bool = False
+    """Whether Instances that are seen for the first time now were there before this process."""
     look_again: bool = False
     """Whether something has changed that concerns other Instances than the one at hand."""
     released: set[str] = field(default_factory=set)
@@ -128,7 +130,7 @@ class AccountState:
     def track(self, record: Instance, monotonic: float) -> Track:
         found = self.tracks.get(record.uid)
         if found is None:
-            found = self.tracks[record.uid] = Track(first_seen=monotonic)
+            found = self.tracks[record.uid] = Track(first_seen=monotonic, inherited=self.inherits)
         return found
 
     def forget(self, uid: str) -> None:

@@ -60,6 +60,7 @@ class Agent:
         self._unbound = Unbound(self._parts)
         self._loose: set[ObjectKey] = set()
         self._wake = asyncio.Event()
+        self._starting = True
 
     @property
     def installation_id(self) -> str:
@@ -73,6 +74,7 @@ class Agent:
         await self._parts.installation.settle()
         for entry in list(self._parts.store.entries("cloudaccounts")):
             self._heard("cloudaccounts", None, entry)
+        self._starting = False
         for entry in list(self._parts.store.entries("secrets")):
             self._heard("secrets", None, entry)
         others = [asyncio.create_task(self._installation()), asyncio.create_task(self._let_go())]
@@ -116,7 +118,7 @@ class Agent:
                 task.cancel()
             self._unbound.wake()
         elif isinstance(after, CloudAccount) and key not in self._loops:
-            self._loops[key] = AccountLoop(key, self._parts)
+            self._loops[key] = AccountLoop(key, self._parts, inherits=self._starting)
             self._tasks[key] = asyncio.create_task(self._guard(key))
         elif key in self._loops:
             self._loops[key].changed()
@@ -141,7 +143,7 @@ class Agent:
             except Exception:
                 log.exception("the loop of CloudAccount %s ended", key)
                 await self._parts.clock.sleep(60)
-                self._loops[key] = AccountLoop(key, self._parts)
+                self._loops[key] = AccountLoop(key, self._parts, inherits=True)
 
     async def _installation(self) -> None:
         installation = self._parts.installation

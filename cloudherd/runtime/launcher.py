@@ -60,7 +60,7 @@ class Launcher:
             doubt = track.unsettled_since(record) is not None
             no = self._objection(record, account)
             if no is not None:
-                await self._refuse(record, *no, doubt=doubt)
+                await self._refuse(record, track, *no, doubt=doubt)
                 return
             probing = bool(self._state.full.marks)
             if not self._state.full.may_probe(*fingerprint(record.spec), record.uid):
@@ -91,17 +91,17 @@ class Launcher:
         images = [image.id for image in (self._state.facts.images or {}).values()]
         return objection(record, account, labels, images, self._state.holders.without(record))
 
-    async def _refuse(self, record: Instance, reason: str, message: str, *, doubt: bool) -> None:
+    async def _refuse(self, record: Instance, track: Track, reason: str, message: str, *, doubt: bool) -> None:
         if not doubt:
             self._state.holders.discard(record.uid)
-        await self._reporter.write(record, refused(reason, message, doubt=doubt))
+        await self._reporter.write(record, refused(reason, message, track, doubt=doubt))
 
     async def _attempt(self, record: Instance, account: CloudAccount, track: Track, *, claim: bool) -> None:
         doubt, view, cloud = track.unsettled_since(record) is not None, self._view(account), self._link.cloud
         try:
             user_data = await self._user_data.of(record)
         except UserDataMissing as missing:
-            await self._refuse(record, "UserDataMissing", str(missing), doubt=doubt)
+            await self._refuse(record, track, "UserDataMissing", str(missing), doubt=doubt)
             return
         if claim:
             record = await self._claim(record)
@@ -189,7 +189,7 @@ class Launcher:
             state.full.refused(refusal.key, refusal.reason, refusal.message, began=began, monotonic=monotonic, now=now)
             state.ask_limits = True
             await self._writer.publish()  # first the account, so that nobody binds another one to it
-            await self._refuse(record, refusal.reason, refusal.message, doubt=doubt)
+            await self._refuse(record, track, refusal.reason, refusal.message, doubt=doubt)
         elif error.kind is ErrorKind.THROTTLED:
             state.throttled.extend(monotonic, settings.retry_first, settings.retry_longest, began=began)
         elif error.kind is ErrorKind.DENIED:

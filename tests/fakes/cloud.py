@@ -160,6 +160,7 @@ class FakeCloud:
         if self.capabilities.idempotency_token:
             for one in self.machines.values():
                 if one.request.token == request.token:
+                    one.made_at = min(one.made_at, self.now())  # the late one is here
                     return one.seen(self.now())
         if self.capacity is not None and len(self.alive()) >= self.capacity:
             raise CloudError(ErrorKind.FULL, "QuotaReached", f"no more than {self.capacity} VMs")
