@@ -54,9 +54,7 @@ def down(root: Path) -> None:
             shutil.rmtree(local / directory, ignore_errors=True)
         for name in ("kubeconfig", "operator.kubeconfig"):
             (local / name).unlink(missing_ok=True)
-    print(
-        f"down: {', '.join(stopped) or 'nothing'} stopped; the simulated clouds and our own cluster are forgotten"
-    )
+    print(f"down: {', '.join(stopped) or 'nothing'} stopped; the simulated clouds and our own cluster are forgotten")
 
 
 def apply_crds(plane: ControlPlane, directory: Path) -> None:
