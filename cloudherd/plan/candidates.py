@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cloudherd.api import CloudAccount, ObjectKey, VirtualCluster
 from cloudherd.api.cluster import AccountEntry, Machine, Service
@@ -13,21 +14,36 @@ from cloudherd.plan.model import ClusterView, Offer
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A machine after its overrides for one account, in the manifest's own names."""
+
+    flavor: str
+    image: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One account of the placement. `blocked` says why it gets nothing new (empty: it may); `lacking` the same by
-    service.
+    service. `choices` are there for all services, `offers` for those that the account has all it takes for.
     """
 
     key: ObjectKey
     account: CloudAccount | None
     max_instances: int | None
     blocked: str
+    choices: Mapping[str, Choice]
     offers: Mapping[str, Offer]
     lacking: Mapping[str, str]
 
     @property
     def label(self) -> str:
-        return f"{self.key.namespace}.{self.key.name}"
+        return label(self.key)
+
+
+def label(account: ObjectKey) -> str:
+    """An account as people read it in messages, and as tags at the cloud have it."""
+    return f"{account.namespace}.{account.name}"
 
 
 def candidates(view: ClusterView) -> list[Candidate]:
@@ -54,16 +70,18 @@ def _matched(entry: AccountEntry, view: ClusterView) -> list[ObjectKey]:
 
 def _candidate(key: ObjectKey, entry: AccountEntry, view: ClusterView) -> Candidate:
     account = view.accounts.get(key)
+    choices: dict[str, Choice] = {}
     offers: dict[str, Offer] = {}
     lacking: dict[str, str] = {}
     if account:
         for service in view.cluster.spec.services:
-            offer = offer_of(service.machine, account)
+            choices[service.name] = chosen(service.machine, account)
+            offer = offer_of(choices[service.name], account)
             if isinstance(offer, Offer):
                 offers[service.name] = offer
             else:
                 lacking[service.name] = offer
-    return Candidate(key, account, entry.max_instances, _blocked(account, view), offers, lacking)
+    return Candidate(key, account, entry.max_instances, _blocked(account, view), choices, offers, lacking)
 
 
 def _blocked(account: CloudAccount | None, view: ClusterView) -> str:
@@ -94,25 +112,31 @@ def allows(account: CloudAccount, cluster: VirtualCluster, namespaces: Mapping[s
             return labels is not None and allowed.selector is not None and allowed.selector.matches(dict(labels))
 
 
-def offer_of(machine: Machine, account: CloudAccount) -> Offer | str:
-    """What this machine is at this account, or what the account lacks for it."""
-    flavor, image, options = machine.flavor, machine.image, dict(machine.options)
+def chosen(machine: Machine, account: CloudAccount) -> Choice:
+    """The machine at this account: of the overrides that match it, the last one wins."""
+    flavor, image, options = machine.flavor, machine.image, machine.options
     for override in machine.overrides:
         if override.provider not in (None, account.spec.provider):
             continue
-        if override.account not in (None, account.name, f"{account.namespace}.{account.name}"):
+        if override.account not in (None, account.name, label(account.key)):
             continue
         flavor, image = override.flavor or machine.flavor, override.image or machine.image
         options = {**machine.options, **override.options}
-    known = next((item for item in account.status.flavors if item.name == flavor), None)
+    return Choice(flavor, image, options)
+
+
+def offer_of(choice: Choice, account: CloudAccount) -> Offer | str:
+    """What the account has for this choice, or what it lacks."""
+    flavor, image = choice.flavor, choice.image
     if flavor not in account.spec.flavors:
         return f"lacks the flavor {flavor} (spec.flavors)"
     if image not in account.spec.images:
         return f"lacks the image {image} (spec.images)"
+    known = next((item for item in account.status.flavors if item.name == flavor), None)
     if known is None:
         return f"has the flavor {flavor} as {account.spec.flavors[flavor]}, which its cloud does not know"
     resources = Resources(cpus=known.cpus, memory=int(known.memory_bytes))
-    return Offer(flavor, image, known.id, account.spec.images[image], options, resources)
+    return Offer(flavor, image, known.id, account.spec.images[image], choice.options, resources)
 
 
 def services_of(cluster: VirtualCluster) -> tuple[list[Service], list[Service]]:

@@ -1,217 +1,225 @@
 """What accounts can still hold: limits less Instances less holds, counted once for all clusters in one ledger.
 
 Quotas are ceilings on what we create. Counted are all Instances bound to an account, from any namespace, until they
-are gone;
-of a cluster's records that are ending and its holds the larger counts, since the one's places are kept for the other.
+are gone; of a cluster's records that are ending and its holds the larger counts, since the one's places are kept for
+the other.
 """
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections import defaultdict
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cloudherd.api import CloudAccount, Instance, ObjectKey
 from cloudherd.api.instance import Resources
-from cloudherd.plan.model import Offer
+from cloudherd.plan.amount import NOTHING, Amount
+from cloudherd.plan.model import Stranger, Waiting
+from cloudherd.plan.phase import is_ending
+from cloudherd.plan.room import Room, ceiling_of
 
 
 @dataclass(slots=True)
-class Amount:
-    """VMs, cores and bytes together."""
+class _Claim:
+    """What one cluster has on one account: VMs that stand or start, VMs that end, places held for others to come; and
+    by flavor, how many VMs that end still have their place at the cloud, and how many have just given it back.
+    """
 
-    instances: float = 0
-    cpus: float = 0
-    memory: float = 0
+    alive: Amount = NOTHING
+    ending: Amount = NOTHING
+    held: Amount = NOTHING
+    returning: Counter[str] = field(default_factory=Counter)
+    returned: Counter[str] = field(default_factory=Counter)
 
-    def add(self, resources: Resources, times: int = 1) -> None:
-        """So many VMs of this size; negative ones are taken off."""
-        self.instances += times
-        self.cpus += resources.cpus * times
-        self.memory += resources.memory * times
+    @property
+    def kept(self) -> Amount:
+        return self.ending.max(self.held)
 
-    def __add__(self, other: Amount) -> Amount:
-        return Amount(self.instances + other.instances, self.cpus + other.cpus, self.memory + other.memory)
-
-    def __sub__(self, other: Amount) -> Amount:
-        return Amount(self.instances - other.instances, self.cpus - other.cpus, self.memory - other.memory)
-
-    def fits(self, resources: Resources) -> bool:
-        """Whether one more VM of this size has a place in what is left."""
-        return self.instances >= 1 and self.cpus >= resources.cpus - 1e-9 and self.memory >= resources.memory
-
-    def max(self, other: Amount) -> Amount:
-        return Amount(max(self.instances, other.instances), max(self.cpus, other.cpus), max(self.memory, other.memory))
-
-    def min(self, other: Amount) -> Amount:
-        return Amount(min(self.instances, other.instances), min(self.cpus, other.cpus), min(self.memory, other.memory))
+    @property
+    def total(self) -> Amount:
+        return self.alive + self.kept
 
 
-@dataclass(slots=True)
-class Room:
-    """What one cluster may still bind to one account. A plan takes from it; `why` says what was missing last."""
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What the ledger counts of an Instance."""
 
-    left: Amount
-    ceiling: str  # what the ceiling is, for people
-    full: Sequence[tuple[str, str, str]] = ()  # (flavor id or empty, image id or empty, reason)
-    returning: dict[str, int] = field(default_factory=dict)  # by flavor id: places of own VMs that are ending
-    why: str = ""
-
-    def fits(self, offer: Offer, times: int = 1) -> bool:
-        """Whether `times` more VMs of this offer have a place."""
-        self.why = self._lack(offer, times)
-        return not self.why
-
-    def marked_full(self, offer: Offer) -> str:
-        """Why the cloud is known to refuse this offer for now; empty where it is not."""
-        for flavor, image, reason in self.full:
-            if flavor in ("", offer.flavor_id) and image in ("", offer.image_id):
-                return f"refuses {offer.flavor} with {offer.image} ({reason})" if image else f"is full ({reason})"
-        return ""
-
-    def take(self, offer: Offer) -> None:
-        self.left = self.left - Amount(1, offer.resources.cpus, offer.resources.memory)
-        if self.returning.get(offer.flavor_id):
-            self.returning[offer.flavor_id] -= 1
-
-    def copy(self) -> Room:
-        return Room(self.left, self.ceiling, self.full, dict(self.returning))
-
-    def _lack(self, offer: Offer, times: int) -> str:
-        if self.returning.get(offer.flavor_id, 0) < times and self.marked_full(offer):
-            return self.marked_full(offer)
-        if self.left.instances < times:
-            return f"is full ({self.ceiling})"
-        if self.left.cpus < offer.resources.cpus * times - 1e-9:
-            return "has too few cpus left (spec.quota.cpus or the cloud's own limit)"
-        if self.left.memory < offer.resources.memory * times:
-            return "has too little memory left (spec.quota.memory or the cloud's own limit)"
-        return ""
-
-
-def ceiling_of(account: CloudAccount) -> tuple[Amount, str]:
-    """The lower of our quota and what the cloud leaves us beside foreign VMs, and which of them it is."""
-    quota, limit, foreign = account.spec.quota, account.status.limit, account.status.foreign
-    ours = Amount(
-        math.inf if quota.instances is None else quota.instances,
-        math.inf if quota.cpu_count is None else quota.cpu_count,
-        math.inf if quota.memory_bytes is None else quota.memory_bytes,
-    )
-    clouds = Amount(math.inf, math.inf, math.inf)
-    if limit:
-        clouds = Amount(
-            math.inf if limit.instances is None else limit.instances,
-            math.inf if limit.cpus is None else limit.cpus,
-            math.inf if limit.memory_bytes is None else limit.memory_bytes,
-        )
-    if foreign:
-        clouds = clouds - Amount(foreign.instances, foreign.cpus, foreign.memory_bytes)
-    if ours.instances <= clouds.instances:
-        return ours.min(clouds), f"its quota is {ours.instances:.0f} instances" if quota.instances is not None else ""
-    others = f", {foreign.instances} of them foreign" if foreign and foreign.instances else ""
-    return ours.min(clouds), f"its cloud holds {limit.instances if limit else 0} instances{others}"
-
-
-def ending(instance: Instance) -> bool:
-    """Whether its place will come back: it is being deleted, or it failed and will be."""
-    return instance.deleting or instance.status.phase == "Failed"
-
-
-@dataclass(slots=True)
-class _Use:
-    alive: Amount = field(default_factory=Amount)
-    ending: Amount = field(default_factory=Amount)
+    account: ObjectKey
+    size: Amount
+    ending: bool
+    flavor: str  # empty where it has no VM
 
 
 class Ledger:
     """All clusters' claims on all accounts. Fed with every change of an Instance; asked by every plan."""
 
     def __init__(self) -> None:
-        self._use: dict[ObjectKey, dict[ObjectKey, _Use]] = defaultdict(dict)
-        self._holds: dict[ObjectKey, dict[ObjectKey, list[Resources]]] = {}
-        self._waits: dict[ObjectKey, Mapping[ObjectKey, int]] = {}
+        self._claims: dict[ObjectKey, dict[ObjectKey, _Claim]] = defaultdict(dict)  # by account and cluster
+        self._claimed: dict[ObjectKey, Amount] = {}  # the sum of each account's claims
+        self._waits: dict[ObjectKey, dict[ObjectKey, Waiting]] = defaultdict(dict)  # by account and cluster
+        self._planned: dict[ObjectKey, set[ObjectKey]] = defaultdict(set)  # accounts with holds or waits, by cluster
 
-    def changed(self, cluster: ObjectKey, before: Instance | None, after: Instance | None) -> None:
-        """An Instance appeared, changed or went; a new one uses up a hold of its cluster."""
-        if before:
-            self._count(cluster, before, -1)
-        if after:
-            self._count(cluster, after, 1)
-        if after and not before:
-            held = self._holds.get(cluster, {}).get(after.account)
-            if held:
-                held.pop()
+    # -- what the Instances say
 
-    def _count(self, cluster: ObjectKey, instance: Instance, times: int) -> None:
-        clusters = self._use[instance.account]
-        use = clusters.setdefault(cluster, _Use())
-        (use.ending if ending(instance) else use.alive).add(instance.spec.resources, times)
-        if use.alive.instances + use.ending.instances <= 0:
-            del clusters[cluster]
+    def changed(
+        self, cluster: ObjectKey, before: Instance | Stranger | None, after: Instance | Stranger | None
+    ) -> None:
+        """An Instance of the cluster, readable or not, appeared, changed or went. A new one uses up a hold; the place
+        of one that went stays the cluster's until its next plan says whether it is wanted.
+        """
+        old, new = _entry(before), _entry(after)
+        if old == new:
+            return
+        if old:
+            self._take_off(cluster, old, gone=new is None)
+        if new:
+            self._put_on(cluster, new, fresh=old is None)
+
+    def _take_off(self, cluster: ObjectKey, entry: _Entry, *, gone: bool) -> None:
+        claim = self._claim(cluster, entry.account)
+        kept = claim.kept if entry.ending else claim.kept + entry.size
+        if entry.ending:
+            claim.ending = claim.ending - entry.size
+            if entry.flavor:
+                claim.returning[entry.flavor] -= 1
+        else:
+            claim.alive = claim.alive - entry.size
+        if gone:
+            claim.held = claim.held.max(kept)
+            self._planned[cluster].add(entry.account)
+            if entry.flavor:
+                claim.returned[entry.flavor] += 1
+        self._settle(cluster, entry.account, claim)
+
+    def _put_on(self, cluster: ObjectKey, entry: _Entry, *, fresh: bool) -> None:
+        claim = self._claim(cluster, entry.account)
+        if fresh:
+            claim.held = (claim.held - entry.size).max(NOTHING)
+            claim.returned.clear()
+        if entry.ending:
+            claim.ending = claim.ending + entry.size
+            if entry.flavor:
+                claim.returning[entry.flavor] += 1
+        else:
+            claim.alive = claim.alive + entry.size
+        self._settle(cluster, entry.account, claim)
+
+    # -- what the plans say
 
     def planned(
-        self, cluster: ObjectKey, holds: Mapping[ObjectKey, Sequence[Resources]], waits: Mapping[ObjectKey, int]
-    ) -> None:
-        """What the cluster's last plan holds, and how many VMs it would put on each full account."""
-        self._holds[cluster] = {account: list(held) for account, held in holds.items() if held}
-        self._waits[cluster] = dict(waits)
+        self, cluster: ObjectKey, holds: Mapping[ObjectKey, Sequence[Resources]], waits: Mapping[ObjectKey, Waiting]
+    ) -> list[ObjectKey]:
+        """What the cluster's last plan holds, and what it would put on each full account. Returns the clusters that
+        wait for what it has given up by that: they must plan again.
+        """
+        freed: list[ObjectKey] = []
+        for account in sorted({*self._planned.pop(cluster, ()), *holds, *waits}):
+            claim = self._claim(cluster, account)
+            before, waited = claim.total, self._waits[account].pop(cluster, None)
+            held, waiting = holds.get(account, ()), waits.get(account)
+            claim.held = Amount(len(held), sum(one.cpus for one in held), sum(one.memory for one in held))
+            claim.returned = Counter({flavor: min(count, len(held)) for flavor, count in claim.returned.items()})
+            if waiting:
+                self._waits[account][cluster] = waiting
+            wanted = before.instances + (waited.vms if waited else 0)
+            wants = claim.total.instances + (waiting.vms if waiting else 0)
+            if wants < wanted or not claim.total.covers(before):
+                freed.append(account)
+            if held or waiting:
+                self._planned[cluster].add(account)
+            self._settle(cluster, account, claim)
+        return sorted({other for account in freed for other in self.waiting_for(account)} - {cluster})
 
-    def forget(self, cluster: ObjectKey) -> None:
-        self._holds.pop(cluster, None)
-        self._waits.pop(cluster, None)
+    def forget(self, cluster: ObjectKey) -> list[ObjectKey]:
+        """A cluster that is no more holds nothing and waits for nothing. Returns as `planned` does."""
+        return self.planned(cluster, {}, {})
 
     def waiting_for(self, account: ObjectKey) -> list[ObjectKey]:
         """The clusters that would put something on this account if it had room."""
-        return sorted(cluster for cluster, waits in self._waits.items() if waits.get(account))
+        return sorted(self._waits.get(account, ()))
+
+    # -- what a plan asks
 
     def room(self, account: CloudAccount, cluster: ObjectKey, max_instances: int | None) -> Room:
-        """What `cluster` may bind: places of its own ending VMs count as free, for they are kept for it."""
+        """What `cluster` may bind: what it keeps there already, and its share of what nobody has."""
         total, ceiling = ceiling_of(account)
-        own = self._use[account.key].get(cluster, _Use())
-        left = total - self._others(account.key, cluster) - own.alive
-        left.instances = min(left.instances, self._share(account.key, cluster, left.instances))
-        if max_instances is not None and max_instances - own.alive.instances < left.instances:
-            left.instances, ceiling = max_instances - own.alive.instances, f"maxInstances is {max_instances}"
-        full = [(mark.flavor, mark.image, mark.reason) for mark in account.status.full]
-        return Room(left, ceiling, full)
+        own = self._claims.get(account.key, {}).get(cluster, _Claim())
+        free = total - self._claimed.get(account.key, NOTHING)
+        kept = own.kept.instances
+        return Room(
+            left=own.kept + free,
+            allowed=math.inf if max_instances is None else max_instances - own.alive.instances,
+            turn=kept + self._turns(account.key, cluster, free, urgent=False),
+            urgent_turn=kept + self._turns(account.key, cluster, free, urgent=True),
+            ceiling=ceiling,
+            full=[(mark.flavor, mark.image, mark.reason) for mark in account.status.full],
+            returning=own.returning + own.returned,
+        )
 
-    def free_now(self, account: CloudAccount, cluster: ObjectKey) -> Amount:
+    def free_now(self, account: CloudAccount, cluster: ObjectKey, max_instances: int | None) -> Amount:
         """What may be created this moment: ending VMs are still there."""
-        own = self._use[account.key].get(cluster, _Use())
-        return ceiling_of(account)[0] - self._others(account.key, cluster) - own.alive - own.ending
-
-    def _others(self, account: ObjectKey, cluster: ObjectKey) -> Amount:
-        total = Amount()
-        users = self._use[account]
-        for other in {*users, *(name for name, held in self._holds.items() if account in held)}:
-            if other == cluster:
-                continue
-            use = users.get(other, _Use())
-            held = Amount()
-            for resources in self._holds.get(other, {}).get(account, ()):
-                held.add(resources)
-            total = total + use.alive + use.ending.max(held)
-        return total
-
-    def _share(self, account: ObjectKey, cluster: ObjectKey, free: float) -> float:
-        """How many of `free` places are this cluster's turn: one VM at a time, those with the fewest here first."""
-        waits = {other: waits[account] for other, waits in self._waits.items() if waits.get(account)}
-        waits.pop(cluster, None)
-        if not waits or math.isinf(free):
+        own = self._claims.get(account.key, {}).get(cluster, _Claim())
+        others = self._claimed.get(account.key, NOTHING) - own.total
+        here = own.alive + own.ending
+        free = ceiling_of(account)[0] - others - here
+        if max_instances is None:
             return free
-        here = self._use[account]
-        line = [(here[other].alive.instances if other in here else 0, other) for other in (*waits, cluster)]
-        heapq.heapify(line)
-        share = 0
-        for _ in range(int(free)):
-            count, first = heapq.heappop(line)
-            while first != cluster and not waits[first]:
-                count, first = heapq.heappop(line)
-            if first == cluster:
-                share += 1
-            else:
-                waits[first] -= 1
-            heapq.heappush(line, (count + 1, first))
-        return share
+        return replace(free, instances=min(free.instances, max_instances - here.instances))
+
+    def _turns(self, account: ObjectKey, cluster: ObjectKey, free: Amount, *, urgent: bool) -> float:
+        """How many of the free places are this cluster's turn. Fixed VMs of open sites go before all others; those
+        who wait for more than there is do not keep it from the rest.
+        """
+        waits = {
+            other: waiting
+            for other, waiting in self._waits.get(account, {}).items()
+            if other != cluster and free.covers(waiting.least)
+        }
+        if not waits or math.isinf(free.instances):
+            return free.instances
+        claims = self._claims.get(account, {})
+        counts = {other: int(claims[other].total.instances) if other in claims else 0 for other in (*waits, cluster)}
+        first = {other: waiting.urgent for other, waiting in waits.items()}
+        if urgent:
+            return turns(int(free.instances), cluster, counts, first)
+        rest = {other: waiting.vms - waiting.urgent for other, waiting in waits.items()}
+        return turns(int(free.instances) - sum(first.values()), cluster, counts, rest)
+
+    # -- within
+
+    def _claim(self, cluster: ObjectKey, account: ObjectKey) -> _Claim:
+        """The claim, taken out of the account's sum until it is settled again."""
+        claim = self._claims[account].pop(cluster, None) or _Claim()
+        self._claimed[account] = self._claimed.get(account, NOTHING) - claim.total
+        return claim
+
+    def _settle(self, cluster: ObjectKey, account: ObjectKey, claim: _Claim) -> None:
+        if claim.total.instances > 0:
+            self._claims[account][cluster] = claim
+            self._claimed[account] = self._claimed[account] + claim.total
+        if not self._claims[account]:
+            del self._claims[account], self._claimed[account]
+
+
+def turns(free: int, mine: ObjectKey, counts: Mapping[ObjectKey, int], wanted: Mapping[ObjectKey, int]) -> int:
+    """How many of `free` places are mine when each goes to the cluster that has the fewest VMs there, ties by name.
+    `wanted` are those that the others want.
+    """
+
+    def needed(turn: int) -> int:
+        """Places that are gone once I have had so many turns."""
+        level = counts[mine] + turn - 1
+        return turn + sum(min(more, max(0, level - counts[other] + (other < mine))) for other, more in wanted.items())
+
+    return bisect_right(range(1, max(0, free) + 1), free, key=needed)
+
+
+def _entry(instance: Instance | Stranger | None) -> _Entry | None:
+    if isinstance(instance, Instance):
+        flavor = instance.spec.flavor if instance.status.provider_id else ""
+        return _Entry(instance.account, Amount.of(instance.spec.resources), is_ending(instance), flavor)
+    if instance is None or instance.account is None:
+        return None
+    return _Entry(instance.account, Amount(1), ending=False, flavor="")

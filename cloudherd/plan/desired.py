@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cloudherd.api import ClusterService, ObjectKey
+from cloudherd.api import ClusterService, Instance, ObjectKey
 from cloudherd.api.cluster import Service
 from cloudherd.api.service import ServiceSpec
 from cloudherd.plan.model import ClusterView, CreateService, UpdateService
@@ -48,12 +48,12 @@ def clamp(service: Service, count: int) -> int:
 
 def initial(view: ClusterView, service: Service) -> int:
     """The count that a service starts from when nobody holds one: what the status last said (a restored object), else
-    the
-    Instances that exist, else minReplicas, else 1. For a fixed service all of these are per site."""
+    the Instances that exist, else minReplicas, else 1. For a fixed service all of these are per site.
+    """
     status = next((one for one in view.cluster.status.services if one.name == service.name), None)
-    sites = max(1, len(view.cluster.status.sites))
     if status is not None:
-        return status.desired // sites if service.fixed else status.desired
+        open_sites = sum(site.state in ("Opening", "Open") for site in view.cluster.status.sites)
+        return status.desired // max(1, open_sites) if service.fixed else status.desired
     existing = _existing(view, service)
     if existing:
         return existing
@@ -61,10 +61,14 @@ def initial(view: ClusterView, service: Service) -> int:
 
 
 def _existing(view: ClusterView, service: Service) -> int:
-    accounts: Counter[ObjectKey] = Counter(
-        one.account for one in view.instances if one.spec.service_name == service.name and not one.deleting
-    )
+    """Those that cannot be read included."""
+    accounts: Counter[ObjectKey | None] = Counter(one.account for one in view.instances if _counts(one, service))
+    accounts.update(one.account for one in view.strangers if one.service == service.name)
     return max(accounts.values(), default=0) if service.fixed else accounts.total()
+
+
+def _counts(instance: Instance, service: Service) -> bool:
+    return instance.spec.service_name == service.name and not instance.deleting
 
 
 def _spec(view: ClusterView, service: Service, count: int) -> ServiceSpec:

@@ -10,6 +10,7 @@ from cloudherd.api import CloudAccount, ClusterService, Context, Instance, Objec
 from cloudherd.api.cluster import ClusterStatus
 from cloudherd.api.instance import Resources
 from cloudherd.api.service import ServiceSpec, ServiceStatus
+from cloudherd.plan.amount import Amount
 from cloudherd.rendering.model import RenderRequest, RenderResult
 
 RECIPE = 1
@@ -27,15 +28,7 @@ class Stranger:
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """All that one plan of one VirtualCluster reads.
-
-    `secrets` holds the values of the Secrets that parametersFrom names, or a sentence on why there are none; `taken`
-    the
-    names of Instances in this namespace that are not this cluster's; `user_data` the names of this cluster's user
-    data
-    Secrets; `rendered` results by the key of their request; `conflict` a sentence where another cluster has this
-    one's names.
-    """
+    """All that one plan of one VirtualCluster reads."""
 
     cluster: VirtualCluster
     services: Mapping[str, ClusterService]
@@ -44,11 +37,16 @@ class ClusterView:
     accounts: Mapping[ObjectKey, CloudAccount]
     namespaces: Mapping[str, Mapping[str, str]]
     secrets: Mapping[str, Mapping[str, str] | str] = field(default_factory=dict)
+    """The values of the Secrets that parametersFrom names, or a sentence on why there are none."""
     strangers: tuple[Stranger, ...] = ()
     taken: Container[str] = frozenset()
+    """Names that Instances of this namespace bear, other clusters' too."""
     user_data: frozenset[str] = frozenset()
+    """The names of this cluster's user data Secrets."""
     rendered: Mapping[str, RenderResult] = field(default_factory=dict)
+    """Results by the key of their request."""
     conflict: str = ""
+    """A sentence, where another cluster has this one's names."""
     namespace_ends: bool = False
 
 
@@ -71,6 +69,19 @@ class UserData:
     secret: str
     content: bytes
     revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """VMs of one cluster that would go to one account if it had room.
+
+    `urgent` of the `vms` are fixed ones of a site that is open there; `least` is the smallest room that is of any use
+    to the first of them: a new site takes its fixed services and some scalable VMs at once, or nothing.
+    """
+
+    vms: int
+    urgent: int
+    least: Amount
 
 
 # -- actions: somebody else carries them out, in the order of Plan's fields
@@ -102,9 +113,7 @@ class CreateInstance:
 
 @dataclass(frozen=True, slots=True)
 class DeleteInstance:
-    """`guarded`: only if it still is as the plan read it (a scale-down must not take one that was just marked as
-    dear).
-    """
+    """`guarded`: only if it still is as the plan read it (a scale-down must not take one that was just marked dear)."""
 
     instance: Instance
     reason: str
@@ -126,13 +135,15 @@ class Memory:
     """What a gateway remembers of one cluster between plans; lost at a restart, harmlessly.
 
     `waiting_since` (monotonic seconds by Instance uid) guards readiness time-outs; `failures` counts launches that
-    failed in
-    a row by service and account, with the monotonic time before which the next one is not tried.
+    failed in a row by service and account, with the monotonic time before which the next one is not tried; `blamed` are
+    the uids of the Instances that these count, `proven` of those that were ready at the same sites before.
     """
 
     waiting_since: Mapping[str, float] = field(default_factory=dict)
     failures: Mapping[tuple[str, ObjectKey], tuple[int, float]] = field(default_factory=dict)
-    blamed: frozenset[str] = frozenset()  # uids of the failed Instances that are already counted
+    blamed: frozenset[str] = frozenset()
+    proven: frozenset[str] = frozenset()
+    fresh: bool = True  # the first plan since the start: what the status says of closed sites still counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +160,11 @@ class Plan:
     drop_user_data: tuple[str, ...] = ()
     drop_services: tuple[ClusterService, ...] = ()
     service_status: Mapping[str, ServiceStatus] = field(default_factory=dict)
-    status: ClusterStatus | None = None
+    status: ClusterStatus | None = None  # None: it stays as it is
     remove_finalizer: bool = False
     notes: tuple[Note, ...] = ()
     holds: Mapping[ObjectKey, tuple[Resources, ...]] = field(default_factory=dict)
-    waits_for: Mapping[ObjectKey, int] = field(default_factory=dict)  # VMs that would go to a full account, by account
+    waits_for: Mapping[ObjectKey, Waiting] = field(default_factory=dict)
     candidates: frozenset[ObjectKey] = frozenset()
     memory: Memory = field(default_factory=Memory)
     again_in: float | None = None  # seconds until time alone changes the plan

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cloudherd.api import Instance, ObjectKey
 from cloudherd.api.cluster import Service
-from cloudherd.plan.candidates import Candidate
+from cloudherd.plan.candidates import Candidate, label
 from cloudherd.plan.dependencies import closures
 from cloudherd.plan.model import ClusterView, UserData
+from cloudherd.plan.phase import is_ending, is_ready
 from cloudherd.plan.records import At, Records
-from cloudherd.plan.userdata import Broken, Outcome, Wait, addresses_of, revision_of, settled, user_data
+from cloudherd.plan.userdata import Broken, Outcome, Wait, addresses_of, revision_of, user_data
 from cloudherd.rendering.model import RenderRequest
 
 
@@ -38,53 +39,69 @@ class Outcomes:
 
     def _work_out(self, service: Service, key: ObjectKey) -> Outcome:
         candidate = self.candidates.get(key)
-        if candidate is None or candidate.account is None:
-            return Wait(f"{key.namespace}.{key.name} is in no entry of the placement")
-        if service.name not in candidate.offers:
-            return Wait(f"{candidate.label} {candidate.lacking[service.name]}")
+        if candidate is None:
+            return Wait(f"{label(key)} is in no entry of the placement")
+        if candidate.account is None:
+            return Wait(f"{label(key)} does not exist")
         neighbours = {}
         for name in self._closures[service.name]:
             found = self.records.all.get((name, key), [])
             why = self._unsettled(name, key, found)
             if why:
-                return Wait(f"waits for {name} at {candidate.label}: {why}")
+                return Wait(f"waiting for {name} at {label(key)} ({why})")
             neighbours[name] = addresses_of(found)
-        return user_data(self.view, service, candidate.account, candidate.offers[service.name], neighbours)
+        return user_data(self.view, service, candidate.account, candidate.choices[service.name], neighbours)
 
-    def _unsettled(self, name: str, key: ObjectKey, found: list[Instance]) -> str:
-        dependency = self.view.cluster.spec.service(name)
-        assert dependency
-        revision: str | None = None
+    def _unsettled(self, name: str, key: ObjectKey, found: Sequence[Instance]) -> str:
+        """Why dependants must still wait for a fixed service at a site: until it is complete, ready and, where it is
+        rolled by itself, updated. `found` are all its records there.
+        """
+        alive = [one for one in found if not is_ending(one)]
+        if len(alive) < self.counts[name]:
+            return f"{len(alive)} of {self.counts[name]} exist"
+        if len(alive) != len(found):
+            return f"{len(found) - len(alive)} on the way out"
         if self.view.cluster.spec.update_strategy.type == "RollingUpdate":
-            current = self.at(dependency, key)
-            if not isinstance(current, UserData):
-                return current.why if isinstance(current, Wait | Broken) else "its context is being rendered"
-            revision = current.revision
-        return settled(self.counts[name], found, revision)
-
-    def outdated(self) -> tuple[dict[str, list[Instance]], set[str]]:
-        """Instances of another revision than their service's at their site, by service; and the services of which
-        that
-        cannot be said everywhere yet."""
-        found: dict[str, list[Instance]] = defaultdict(list)
-        unsure: set[str] = set()
-        for (name, key), instances in self.records.alive.items():
             service = self.view.cluster.spec.service(name)
-            candidate = self.candidates.get(key)
-            if service is None or candidate is None:
-                continue
+            assert service
             outcome = self.at(service, key)
             if not isinstance(outcome, UserData):
-                unsure.add(name)
+                return outcome.why if isinstance(outcome, Wait | Broken) else "its context is being rendered"
+            if self._outdated(name, key, alive, outcome):
+                return "it is being updated"
+        ready = sum(is_ready(one) for one in alive)
+        return "" if ready == len(alive) else f"{ready} of {len(alive)} are ready"
+
+    def outdated(self) -> tuple[dict[str, list[Instance]], Counter[At]]:
+        """Instances of another revision than their service's at their site, by service; and how many there are of
+        which that cannot be said yet.
+        """
+        found: dict[str, list[Instance]] = defaultdict(list)
+        unknown: Counter[At] = Counter()
+        for (name, key), instances in self.records.alive.items():
+            service = self.view.cluster.spec.service(name)
+            if service is None or key not in self.candidates:
                 continue
-            offer = candidate.offers[name]
-            found[name] += [
-                one for one in instances if one.spec.revision != revision_of(one.spec.recipe, outcome.content, offer)
-            ]
-        return found, unsure
+            outcome = self.at(service, key)
+            if isinstance(outcome, UserData):
+                found[name] += self._outdated(name, key, instances, outcome)
+            else:
+                unknown[name, key] += len(instances)
+        return found, unknown
+
+    def _outdated(self, name: str, key: ObjectKey, instances: Sequence[Instance], outcome: UserData) -> list[Instance]:
+        """Each is compared by its own recipe; one that we do not know says nothing."""
+        choice = self.candidates[key].choices[name]
+        recipes = {one.spec.recipe for one in instances}
+        current = {recipe: revision_of(recipe, outcome.content, choice) for recipe in recipes}
+        return [one for one in instances if current[one.spec.recipe] not in ("", one.spec.revision)]
 
     def renders(self) -> list[RenderRequest]:
         return [outcome for outcome in self.known.values() if isinstance(outcome, RenderRequest)]
 
     def secrets(self) -> set[str]:
         return {outcome.secret for outcome in self.known.values() if isinstance(outcome, UserData)}
+
+    def broken(self) -> list[str]:
+        """What the user must mend, in sentences."""
+        return sorted({outcome.why for outcome in self.known.values() if isinstance(outcome, Broken)})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cloudherd.api import Instance
 from cloudherd.api.cluster import UpdateStrategy
-from cloudherd.api.conditions import is_true
+from cloudherd.plan.phase import is_ready
 from cloudherd.plan.slots import slot_of
 
 
@@ -22,17 +22,22 @@ class Bounds:
 
 
 def bounds(strategy: UpdateStrategy, desired: int) -> Bounds:
-    """MaxUnavailable rounds down, but a percentage of it never below 1; maxSurge rounds up, as in a Deployment."""
-    unavailable, surge = strategy.max_unavailable, strategy.max_surge
-    if isinstance(unavailable, str):
-        unavailable = max(1, desired * int(unavailable.rstrip("%")) // 100)
-    if isinstance(surge, str):
-        surge = -(-desired * int(surge.rstrip("%")) // 100)
-    return Bounds(unavailable or (0 if surge else 1), surge)
+    """`maxUnavailable` rounds down, but not below 1 unless it is 0; maxSurge rounds up. OnDelete makes nothing ahead of
+    time; what moves for other reasons than an update still goes a few at a time.
+    """
+    unavailable = _share(strategy.max_unavailable, desired, up=False)
+    if strategy.type == "OnDelete":
+        return Bounds(max(1, unavailable), 0)
+    return Bounds(unavailable, _share(strategy.max_surge, desired, up=True))
 
 
-def is_ready(instance: Instance) -> bool:
-    return is_true(instance.status.conditions, "Ready") and not instance.deleting
+def _share(value: int | str, desired: int, *, up: bool) -> int:
+    if isinstance(value, int):
+        return value
+    percent = int(value.rstrip("%"))
+    if up:
+        return -(-desired * percent // 100)
+    return max(1, desired * percent // 100) if percent else 0
 
 
 def surge_wanted(desired: int, alive: int, outdated: int, limits: Bounds) -> int:
@@ -43,7 +48,7 @@ def surge_wanted(desired: int, alive: int, outdated: int, limits: Bounds) -> int
 
 
 def replaced(alive: Sequence[Instance], outdated: Sequence[Instance], desired: int, limits: Bounds) -> list[Instance]:
-    """The outdated ones to delete now: those that are not ready first, then ready ones, oldest slot last.
+    """The outdated ones to delete now: those that are not ready first, then ready ones, the lowest slot last.
 
     `alive` are all records of the unit that are not ending, the outdated among them. Never fewer than `desired` less
     maxUnavailable stay available; VMs that are new and not ready yet use that allowance up first.
@@ -52,14 +57,14 @@ def replaced(alive: Sequence[Instance], outdated: Sequence[Instance], desired: i
     least = desired - limits.unavailable
     new_not_ready = sum(not is_ready(one) and one.uid not in old for one in alive)
     budget = len(alive) - least - new_not_ready
+    to_spare = sum(is_ready(one) for one in alive) - least
     chosen: list[Instance] = []
-    available = sum(is_ready(one) for one in alive)
     for one in sorted(outdated, key=lambda one: (is_ready(one), -slot_of(one))):
         if len(chosen) >= budget:
             break
         if is_ready(one):
-            if available <= least:
+            if to_spare <= 0:
                 break
-            available -= 1
+            to_spare -= 1
         chosen.append(one)
     return chosen

@@ -14,7 +14,7 @@ from cloudherd.plan.status import deletion_status
 
 def teardown(view: ClusterView, now: float) -> Plan:
     """Deletes one rank of services at a time; the finalizer goes with the last record."""
-    left = view.instances
+    left = sorted(view.instances, key=lambda one: one.name)
     if not left and not view.strangers:
         return Plan(
             drop_user_data=tuple(sorted(view.user_data)),

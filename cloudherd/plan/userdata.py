@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 from cloudherd.api import CloudAccount, Context, Instance
 from cloudherd.api.cluster import Service
-from cloudherd.plan.capacity import ending
-from cloudherd.plan.model import RECIPE, ClusterView, Offer, UserData
-from cloudherd.plan.rollout import is_ready
+from cloudherd.plan.candidates import Choice, label
+from cloudherd.plan.model import RECIPE, ClusterView, UserData
 from cloudherd.plan.slots import slot_of
 from cloudherd.rendering.model import RenderRequest
 from cloudherd.rendering.values import ServiceAddresses, parameter_values, template_values
@@ -47,11 +46,13 @@ def addresses_of(instances: Sequence[Instance]) -> ServiceAddresses:
     )
 
 
-def revision_of(recipe: int, content: bytes, offer: Offer) -> str:
-    """A hash of what the cluster's owner wrote, by the recipe of the Instance that it is compared with."""
+def revision_of(recipe: int, content: bytes, choice: Choice) -> str:
+    """A hash of what the cluster's owner wrote, by the recipe of the Instance that it is compared with; empty where
+    that recipe is not known.
+    """
     if recipe != RECIPE:
-        raise ValueError(f"recipe {recipe} is not known")
-    parts = [hashlib.sha256(content).hexdigest(), offer.flavor, offer.image, dict(offer.options)]
+        return ""
+    parts = [hashlib.sha256(content).hexdigest(), choice.flavor, choice.image, dict(choice.options)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:10]
 
 
@@ -65,7 +66,7 @@ def user_data(
     view: ClusterView,
     service: Service,
     account: CloudAccount,
-    offer: Offer,
+    choice: Choice,
     neighbours: Mapping[str, ServiceAddresses],
 ) -> Outcome:
     """The user data of `service` at the site on `account`, whose fixed services it depends on are `neighbours`."""
@@ -94,9 +95,10 @@ def user_data(
         return request
     if result.error:
         return Broken(f"service {service.name}: Context {context.name} does not render: {result.error}")
-    revision = revision_of(RECIPE, result.user_data, offer)
-    site = f"{account.namespace}.{account.name}"
-    return UserData(secret_name(view.cluster.name, service.name, site, revision), result.user_data, revision)
+    revision = revision_of(RECIPE, result.user_data, choice)
+    return UserData(
+        secret_name(view.cluster.name, service.name, label(account.key), revision), result.user_data, revision
+    )
 
 
 def _parameters(view: ClusterView, service: Service, context: Context) -> Mapping[str, str] | Broken:
@@ -108,16 +110,3 @@ def _parameters(view: ClusterView, service: Service, context: Context) -> Mappin
         secrets |= found
     values, error = parameter_values(context.spec.parameters, service.parameters, secrets)
     return Broken(f"service {service.name}: Context {context.name}: {error}") if error else values
-
-
-def settled(replicas: int, instances: Sequence[Instance], revision: str | None) -> str:
-    """Why dependants must still wait for a fixed service at a site; empty when it is complete and ready, and updated
-    where
-    `revision` says what it should be. `instances` are all its records there, those that end too."""
-    alive = [one for one in instances if not ending(one)]
-    if len(alive) < replicas or len(alive) != len(instances):
-        return f"{len(alive)} of {replicas} exist"
-    if revision is not None and any(one.spec.revision != revision for one in alive):
-        return "it is being updated"
-    ready = sum(is_ready(one) for one in alive)
-    return "" if ready == len(alive) else f"{ready} of {replicas} are ready"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from cloudherd.api import Instance, ObjectKey
+from cloudherd.plan.phase import is_up
 from cloudherd.plan.slots import slot_of
 
 
@@ -14,31 +17,45 @@ def victims(
 ) -> list[Instance]:
     """The `surplus` to delete: not-ready ones first (Unknown ranks with ready), then the cheapest by
     cloudherd.dev/deletion-cost, then by site (Ordered: last preference first; Balanced: the fullest, ties last
-    preference
-    first), then the newest. `preference` is each account's place in the order; one that is not in it goes first."""
-    left = list(alive)
-    here = Counter(instance.account for instance in left)
+    preference first), then the newest. `preference` is each account's place in the order; one that is not in it goes
+    first.
+    """
+    if surplus <= 0:
+        return []
+    here = Counter(instance.account for instance in alive)
+    tiers: dict[tuple[bool, int], dict[ObjectKey, list[Instance]]] = defaultdict(lambda: defaultdict(list))
+    for instance in alive:
+        tiers[is_up(instance), deletion_cost(instance)][instance.account].append(instance)
     chosen: list[Instance] = []
-
-    def rank(instance: Instance) -> tuple[bool, int, int, int, float, int]:
-        place = preference.get(instance.account, len(preference))
-        return (
-            instance.status.phase == "Ready",
-            deletion_cost(instance),
-            -here[instance.account] if balanced else 0,
-            -place,
-            -instance.age_base,
-            -slot_of(instance),
-        )
-
-    if not balanced:
-        return sorted(left, key=rank)[:surplus]
-    for _ in range(min(surplus, len(left))):
-        victim = min(left, key=rank)
-        left.remove(victim)
-        here[victim.account] -= 1
-        chosen.append(victim)
+    for _, sites in sorted(tiers.items()):
+        for found in sites.values():
+            found.sort(key=lambda one: (one.age_base, slot_of(one)))
+        chosen += islice(_by_site(sites, here, preference, balanced=balanced), surplus - len(chosen))
     return chosen
+
+
+def _by_site(
+    sites: Mapping[ObjectKey, list[Instance]],
+    here: Counter[ObjectKey],
+    preference: Mapping[ObjectKey, int],
+    *,
+    balanced: bool,
+) -> Iterator[Instance]:
+    """Those of one tier, which stand oldest first at each site. Counts down `here`, all VMs of a site, as they go."""
+
+    def rank(account: ObjectKey) -> tuple[int, int, ObjectKey]:
+        return -here[account] if balanced else 0, -preference.get(account, len(preference)), account
+
+    queue = [rank(account) for account in sites]
+    heapq.heapify(queue)
+    while queue:
+        account = queue[0][2]
+        here[account] -= 1
+        yield sites[account].pop()
+        if sites[account]:
+            heapq.heapreplace(queue, rank(account))
+        else:
+            heapq.heappop(queue)
 
 
 def deletion_cost(instance: Instance) -> int:
