@@ -37,7 +37,7 @@ async def calm(world: World) -> None:
         for wire in operator.wires.values():
             wire.edit = None
     for name, sky in world.skies.items():
-        sky.gone = sky.full = False
+        sky.gone = sky.full = sky.blind = False
         sky.capacity, sky.limits = None, None
         sky.hidden.clear()
         sky.hidden_until.clear()
@@ -113,7 +113,7 @@ def _vms(world: World, records: list[Object]) -> Iterator[str]:
     """Each record has its VM, and each VM its record."""
     found = defaultdict(list)
     for sky, one in machines(world.skies, coming=True):
-        if is_managed(one, sky):
+        if is_managed(one, sky, world.history.records):
             found[identity(one)].append((sky.name, one.id))
     for record in records:
         own = found.pop(record["spec"]["id"], [])

@@ -34,8 +34,6 @@ class Invariants:
         self.destroyed: list[str] = []
         self._asked_at: dict[str, float] = {}
         history.listeners.append(self._changed)
-        for sky in skies.values():
-            sky.witness = self
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -80,7 +78,7 @@ class Invariants:
         """Rule 2."""
         unit, count = record.unit, 0
         for sky, one in machines(self._skies):
-            of = self._history.records.get(identity(one)) if is_managed(one, sky) else None
+            of = self._history.records.get(identity(one)) if is_managed(one, sky, self._history.records) else None
             count += of is not None and of.unit == unit
         most = self._history.ceilings[unit].most_since(record.created_at - STALE)
         if count > most:
@@ -88,7 +86,7 @@ class Invariants:
 
     def _quota(self, sky: Sky, record: Record) -> None:
         """Rule 7."""
-        count = sum(is_managed(one, sky) for one in sky.alive())
+        count = sum(is_managed(one, sky, self._history.records) for one in sky.alive())
         most = self._history.quotas[sky.name].most_since(record.created_at - STALE)
         if count > most:
             self._violated(f"rule 7: {count} VMs on {sky.name}, whose quota is {most}")
@@ -115,7 +113,7 @@ class Invariants:
         """Rule 5: only ours. Rules 1 and 12: only with its record deleted, or as an orphan that is old enough."""
         self.steps += 1
         self.destroyed.append(machine.id)
-        if not is_managed(machine, sky):
+        if not is_managed(machine, sky, self._history.records):
             self._violated(f"rule 5: {sky.name} is told to end {machine.id} {machine.request.name}, which is foreign")
             return
         record = self._history.records.get(identity(machine))

@@ -54,10 +54,8 @@ def _clouds(world: World) -> None:
             linger=dice.one_of((0, 60)),
             capacity=dice.one_of((None, None, 3, 4)) if number == 0 else None,
         )
-        made.witness = world.invariants
         if dice.chance(0.3):
-            made.foreign("batch-worker-0", {})
-            made.foreign("batch-worker-1", {"cloudherd-installation": "another", "cloudherd-account": made.name})
+            made.strangers()
 
 
 def _accounts(world: World) -> list[Object]:

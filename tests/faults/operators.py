@@ -139,7 +139,8 @@ class Operator:
 
     def step(self, what: str) -> None:
         self.check()
-        if self._dice.hits("operator: killed"):
+        created = what.startswith("after create_vm") and self._dice.hits("operator: killed after a creation")
+        if created or self._dice.hits("operator: killed"):
             self.die(what)
             raise asyncio.CancelledError
 

@@ -43,7 +43,8 @@ class Witness(Protocol):
 
 class Sky(FakeCloud):
     """Times are virtual seconds. `lag` is how far its listings lie behind; what they hide, a look by ID shows unless it
-    is younger than `lag`.
+    is younger than `lag`. While it is `gone` nobody reaches it, while it is `full` it makes no VM, while it is `blind`
+    it says of every VM that there is none.
     """
 
     def __init__(self, name: str, clock: Clock, dice: Dice, story: Story, *, first: int, **settings: Any) -> None:
@@ -55,6 +56,7 @@ class Sky(FakeCloud):
         self.keys = {"key-1"}
         self.gone = False
         self.full = False
+        self.blind = False
         self.hidden_until: dict[str, float] = {}
         self.asked_at: dict[str, float] = {}
         self.addresses = 0  # how many there are; they are used again. 0: no end of them
@@ -82,9 +84,15 @@ class Sky(FakeCloud):
             until = min(until, given_up)
         self.hidden_until[machine.id] = until
 
-    def foreign(self, name: str, tags: dict[str, str]) -> Machine:
-        """A VM of somebody else's."""
-        return self.add(LaunchRequest(f"foreign-{len(self.machines)}", name, "sim.small", "sim-debian-12", tags))
+    def strangers(self) -> list[Machine]:
+        """VMs of other people, with names like ours: without tags, and with those of another installation."""
+        other = {"cloudherd-installation": "another", "cloudherd-account": self.name, "cloudherd-namespace": "physics"}
+        whole = {**other, "cloudherd-name": "batch-worker-1", "cloudherd-id": "other"}
+        tags: tuple[dict[str, str], ...] = ({}, {"Name": "batch-worker-0"}, whole)
+        return [
+            self.add(LaunchRequest(f"foreign-{number}", f"batch-worker-{number}", "sim.small", "sim-debian-12", one))
+            for number, one in enumerate(tags)
+        ]
 
     # -- what it answers
 
@@ -93,6 +101,8 @@ class Sky(FakeCloud):
         for one in self.alive():
             if one.id not in self.hidden_until and self.dice.hits("cloud: VM hidden"):
                 self.hide(one, self.dice.skewed(1, 300))
+        if self.blind:
+            return Listing(self.scope, ())
         at = now - self.lag
         shown = [
             self._dressed(one.seen(at))
@@ -108,6 +118,8 @@ class Sky(FakeCloud):
         return Listing(self.scope, tuple(shown))
 
     def shown(self, vm_id: str) -> VM | None:
+        if self.blind:
+            return None
         machine = self.machines.get(vm_id)
         young = machine is not None and self.now() < machine.made_at + self.lag
         found = None if young else super().shown(vm_id)
@@ -226,6 +238,8 @@ class Uplink:
         self._caller.step(f"before {label}")
         await sky.clock.sleep(dice.skewed(1, 60) if dice.hits("cloud: slow") else dice.between(0, sky.latency))
         self._refuse(label)
+        if operation == "destroy_vm" and dice.hits("cloud: destruction failed"):
+            raise CloudError(ErrorKind.UNREACHABLE, "InternalError", "internal error")
         # Once it is sent, it takes place whatever becomes of the caller.
         sent = asyncio.ensure_future(self._take_place(action))
         sent.add_done_callback(_heard)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cloudherd.agent.identity import ACCOUNT, ID, INSTALLATION, NAME, NAMESPACE
+from cloudherd.agent.identity import ACCOUNT, ID
 from cloudherd.runtime.ports import Object
 from tests.fakes.cloud import Machine
 from tests.faults.sky import Sky
@@ -52,10 +52,9 @@ def vm_of(record: Object) -> str:
     return str(record.get("status", {}).get("providerID", "")).rpartition("/")[2]
 
 
-def is_managed(machine: Machine, sky: Sky) -> bool:
-    """Whether a VM bears the tags of an account's Instance (of which installation, the run has only one)."""
-    tags = machine.tags
-    return tags.get(ACCOUNT) == sky.name and all(tags.get(key) for key in (INSTALLATION, NAMESPACE, NAME, ID))
+def is_managed(machine: Machine, sky: Sky, recorded: Container[str]) -> bool:
+    """Whether a VM is an Instance's, by its account and by the ids that were ever recorded."""
+    return machine.tags.get(ACCOUNT) == sky.name and identity(machine) in recorded
 
 
 def identity(machine: Machine) -> str:

@@ -79,9 +79,10 @@ class Wire:
         await self._refuse(label)
         self._caller.step(f"before {label}")
         await self._sleep(dice.skewed(1, 30) if dice.hits("api: slow") else dice.between(0.001, 0.02))
-        if write and dice.hits("api: refused with 409"):
+        spoilt = label.startswith("patch instances") and dice.hits("api: an Instance's patch refused")
+        if (write and dice.hits("api: refused with 409")) or (spoilt and dice.chance(0.5)):
             raise ApiError("Conflict", "the object has been modified", 409)
-        if dice.hits("api: refused with 500"):
+        if spoilt or dice.hits("api: refused with 500"):
             raise ApiError("InternalError", "etcdserver: request timed out", 500)
         if dice.hits("api: throttled"):
             raise ApiError("TooManyRequests", "too many requests", 429, retry_after=dice.between(1, 10))

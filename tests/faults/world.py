@@ -37,14 +37,16 @@ class World:
         self.server = SimulatedServer(self.clock, random)
         self.user = self.server.client("kubectl")
         self.skies: dict[str, Sky] = {}
-        for number, name in enumerate(("home", "far")):
-            self.sky(name, first=1 + 100 * number)
         self.history = History(self.server.objects, self.clock.monotonic)
         self.violations: list[str] = []
         self.invariants = Invariants(self.history, self.skies, self.violated)
+        for number, name in enumerate(("home", "far")):
+            self.sky(name, first=1 + 100 * number)
         self.server.fault = self._observe
         self.operators: list[Operator] = []
         self.settings: AgentSettings | None = None
+        self.on_start: Callable[[Operator], None] = lambda _: None
+        """Told of every operator before it starts."""
         self.downtime = (0.1, 90.0)
         """How long a killed operator stays away, in seconds."""
         self.script: asyncio.Task[None] | None = None
@@ -53,8 +55,9 @@ class World:
     def sky(self, name: str, *, first: int, **settings: Any) -> Sky:
         """The cloud behind the account of this name; VMs are numbered from `first`."""
         account = f"{NAMESPACE}.{name}"
-        self.skies[account] = Sky(account, self.clock, self.dice, self.story, first=first, **settings)
-        return self.skies[account]
+        sky = self.skies[account] = Sky(account, self.clock, self.dice, self.story, first=first, **settings)
+        sky.witness = self.invariants
+        return sky
 
     @property
     def home(self) -> Sky:
@@ -103,6 +106,7 @@ class World:
         operator.on_death = self._bury
         operator.on_end = self.violated
         self.operators.append(operator)
+        self.on_start(operator)
         operator.start()
         return operator
 
