@@ -72,7 +72,8 @@ def _parsed(body: bytes) -> ET.Element:
 
 
 def _serialized(root: ET.Element) -> bytes:
-    return ET.tostring(root, encoding="utf-8", xml_declaration=True, default_namespace=NAMESPACE)
+    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True, default_namespace=NAMESPACE)
+    return text
 
 
 def requested_ids(parameters: Mapping[str, str]) -> list[str]:

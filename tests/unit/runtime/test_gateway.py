@@ -1,4 +1,4 @@
-"""The gateway's whole loop on virtual time: reflectors, plans, writes, against a simulated API server and a toy agent."""
+"""The gateway's whole loop on virtual time, with a simulated API server and a toy agent."""
 
 from __future__ import annotations
 
