@@ -119,18 +119,17 @@ def _ready(account: CloudAccount, facts: Facts) -> Told:
         return facts.trouble
     if facts.freeze:
         return Told(False, "MassLoss", facts.freeze)
-    if not facts.scope:
-        return CONNECTING
-    strange = _unknown(account.spec.flavors, facts.sizes)
-    if strange:
-        return Told(
-            True, "FlavorUnknown", f"the cloud does not know {strange}: correct spec.flavors; the others are used"
-        )
-    strange = _unknown(account.spec.images, facts.images)
-    if strange:
-        return Told(
-            True, "ImageUnknown", f"the cloud does not know {strange}: correct spec.images; the others are used"
-        )
+    return _catalogue(account, facts) if facts.scope else CONNECTING
+
+
+def _catalogue(account: CloudAccount, facts: Facts) -> Told:
+    """Ready, whether the cloud knows all that the account names or not."""
+    wanted = (("Flavor", account.spec.flavors, facts.sizes), ("Image", account.spec.images, facts.images))
+    for what, names, known in wanted:
+        strange = _unknown(names, known)
+        if strange:
+            way_out = f"correct spec.{what.lower()}s; the others are used"
+            return Told(True, f"{what}Unknown", f"the cloud does not know {strange}: {way_out}")
     return Told(True, "Ready")
 
 

@@ -42,10 +42,10 @@ def objection(
     """
     spec = record.spec
     if not allowed(account.spec.allowed_namespaces, account.namespace, record.namespace, labels):
+        where = f"CloudAccount {account.key}"
         return (
             "NotAllowed",
-            f"CloudAccount {account.key} does not take Instances of the namespace {record.namespace}: "
-            "its spec.allowedNamespaces says which",
+            f"{where} takes no Instances of namespace {record.namespace}: see its spec.allowedNamespaces",
         )
     if spec.flavor not in {*account.spec.flavors.values(), *(flavor.id for flavor in account.status.flavors)}:
         return "FlavorMissing", f"{spec.flavor} is none of the flavors in spec.flavors of CloudAccount {account.key}"

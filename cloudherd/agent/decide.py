@@ -110,16 +110,21 @@ def _starting(record: Instance, track: Track, view: View, seen: Seen) -> Action:
         return Report(
             False, "PredecessorRuns", f"the VM {predecessors[0].id} still bears this name under another id", tell=True
         )
-    unsettled = track.unsettled_since(record)
+    return _launch(track.unsettled_since(record), view, seen)
+
+
+def _launch(unsettled: float | None, view: View, seen: Seen) -> Action:
+    """After an attempt of unknown outcome: with a token once a later listing lacks the VM, without one only when none
+    can come any more.
+    """
     if view.capabilities.idempotency_token:
-        if unsettled is not None and seen.begun <= unsettled:
-            return NOTHING  # the next listing may show it
-        return Launch()
-    if unsettled is not None:
-        settled = unsettled + max(view.capabilities.visibility_seconds, view.settings.late_creation)
-        if seen.begun < settled:
-            return Nothing(until=settled)
-    return Launch(claim=True)
+        return Launch() if unsettled is None or seen.begun > unsettled else NOTHING
+    settled = -1.0 if unsettled is None else unsettled + _late(view)
+    return Launch(claim=True) if seen.begun >= settled else Nothing(until=settled)
+
+
+def _late(view: View) -> float:
+    return max(view.capabilities.visibility_seconds, view.settings.late_creation)
 
 
 def adopted(record: Instance, vm: VM, track: Track, view: View, scope: str) -> Report:
@@ -229,5 +234,5 @@ def _confirm_none(record: Instance, track: Track, view: View, seen: Seen) -> Act
     settled = track.first_seen + max(wait, view.settings.crash_creation if inherited else 0)
     unsettled = track.unsettled_since(record)
     if unsettled is not None:
-        settled = max(settled, unsettled + max(wait, view.settings.late_creation))
+        settled = max(settled, unsettled + _late(view))
     return Release() if seen.begun >= settled else Nothing(until=settled)

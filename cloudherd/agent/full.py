@@ -103,8 +103,8 @@ class Full:
         return bool(lifted)
 
     def told(self, share: Limits, room: Limits) -> bool:
-        """What the cloud says that we may have, and what of it is left. If there is more than when it refused, its mark is
-        lifted; whether it was.
+        """What the cloud says that we may have, and what of it is left. If there is more than when it refused, its mark
+        is lifted; whether it was.
         """
         mark = self.marks.get(ACCOUNT)
         if mark is None or not mark.stands:

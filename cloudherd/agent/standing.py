@@ -12,24 +12,25 @@ from cloudherd.clouds.protocol import VM, VMState
 ADDRESSES = 16
 
 
+LOSSES = {
+    VMState.STOPPED: ("VMStopped", "is stopped at the cloud"),
+    VMState.ERROR: ("VMError", "is in an error state at the cloud"),
+    VMState.DELETING: ("VMVanished", "was deleted at the cloud"),
+    VMState.DELETED: ("VMVanished", "was deleted at the cloud"),
+}
+
+
 def report_of(record: Instance, vm: VM, track: Track, view: View) -> Action:
-    match vm.state:
-        case VMState.RUNNING:
-            return _running(record, vm, track, view)
-        case VMState.PENDING:
-            if record.status.phase in ("Ready", "Running"):
-                return NOTHING  # it is being restarted
-            return Report(False, "Launching", "the cloud is starting the VM", phase="Launching")
-        case VMState.STOPPED:
-            if record.spec.power_state != "Running":
-                return NOTHING
-            return Lost("VMStopped", _words(vm, "is stopped at the cloud"))
-        case VMState.ERROR:
-            return Lost("VMError", _words(vm, "is in an error state at the cloud"))
-        case VMState.DELETING | VMState.DELETED:
-            return Lost("VMVanished", _words(vm, "was deleted at the cloud"))
-        case VMState.UNKNOWN:
-            return NOTHING if record.status.provider_id else Report(False, "Launching", "the cloud does not say yet")
+    if vm.state is VMState.RUNNING:
+        return _running(record, vm, track, view)
+    if vm.state is VMState.STOPPED and record.spec.power_state != "Running":
+        return NOTHING
+    if vm.state in LOSSES:
+        reason, what = LOSSES[vm.state]
+        return Lost(reason, f"{vm.id} {what}: {vm.detail}" if vm.detail else f"{vm.id} {what}")
+    if vm.state is VMState.PENDING and record.status.phase not in ("Ready", "Running"):
+        return Report(False, "Launching", "the cloud is starting the VM", phase="Launching")
+    return NOTHING  # it is being restarted, or the cloud does not say
 
 
 def _running(record: Instance, vm: VM, track: Track, view: View) -> Action:
@@ -47,7 +48,3 @@ def _running(record: Instance, vm: VM, track: Track, view: View) -> Action:
     if view.monotonic < until:
         return Report(False, "Launching", "the VM runs and waits for an address", phase="Launching", until=until)
     return Report(False, "WaitingForAddress", "the VM runs but has no address yet", phase="Running")
-
-
-def _words(vm: VM, state: str) -> str:
-    return f"{vm.id} {state}: {vm.detail}" if vm.detail else f"{vm.id} {state}"

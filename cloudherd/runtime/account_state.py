@@ -5,6 +5,7 @@ upkeep.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cloudherd.agent.account_status import Facts, Told
@@ -133,6 +134,32 @@ class AccountState:
             found = self.tracks[record.uid] = Track(first_seen=monotonic, inherited=self.inherits)
         return found
 
+    def vanished(self, uid: str, monotonic: float) -> None:
+        """The Instance is gone from the cluster, by our own hand or behind our back."""
+        if uid not in self.released:
+            self.robbed_at = monotonic
+        if uid not in self.busy:
+            self.forget(uid)
+
+    def keep_only(self, uids: Iterable[str]) -> None:
+        """Forgets all Instances but these and such as are busy."""
+        known = {*uids, *self.busy}
+        for uid in [uid for uid in self.tracks if uid not in known]:
+            self.forget(uid)
+
+    def next_pause_end(self) -> float | None:
+        return min((one.until for one in self._pauses() if one.until > 0), default=None)
+
+    def end_pauses(self, monotonic: float) -> bool:
+        """Whether a pause has ended; told once."""
+        ended = [one for one in self._pauses() if 0 < one.until <= monotonic]
+        for one in ended:
+            one.until = 0
+        return bool(ended)
+
+    def _pauses(self) -> tuple[Pause, Pause]:
+        return self.throttled, self.launches_denied
+
     def forget(self, uid: str) -> None:
         self.tracks.pop(uid, None)
         self.lost.pop(uid, None)
@@ -140,7 +167,7 @@ class AccountState:
         self.holders.discard(uid)
 
 
-def new_state(key: ObjectKey, parts: Parts) -> AccountState:
+def new_state(key: ObjectKey, parts: Parts, *, inherits: bool) -> AccountState:
     settings = parts.settings
     return AccountState(
         key=key,
@@ -148,4 +175,5 @@ def new_state(key: ObjectKey, parts: Parts) -> AccountState:
         slots=asyncio.Semaphore(settings.concurrent_launches),
         calls=asyncio.Semaphore(settings.concurrent_calls),
         started_at=parts.clock.monotonic(),
+        inherits=inherits,
     )

@@ -28,6 +28,14 @@ def users(store: Store, secret: ObjectKey) -> list[CloudAccount]:
     return [one for one in accounts if secret_key(one) == secret]
 
 
+def waits_for(store: Store, account: CloudAccount) -> str:
+    """Whom the deletion of an account waits for, in a few words; empty where it waits for nobody."""
+    names = sorted(str(entry.key) for entry in store.of_account(account.key)) if account.deleting else []
+    if not names:
+        return ""
+    return f"{len(names)} Instances: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+
+
 def _secret(store: Store, account: CloudAccount) -> Resource | None:
     key = secret_key(account)
     entry = store.entry("secrets", key) if key else None

@@ -1,4 +1,4 @@
-"""VMs that vanish, clouds that cannot be reached, lists that lie: what is lost is replaced, what is not seen is not lost."""
+"""VMs that vanish, clouds that cannot be reached, lists that lie: what is not seen is not lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cloudherd.clouds.protocol import CloudError, ErrorKind, VMState
 from cloudherd.runtime import kinds
 from tests.fakes.agentworld import World, agent_at_work
 from tests.fakes.clock import on_virtual_time
-from tests.fakes.cloud import NO_TOKENS
+from tests.fakes.cloud import NO_TOKENS, TOKENS
 
 When = Literal["before", "after"]
 DOWN = CloudError(ErrorKind.UNREACHABLE, "ConnectTimeout", "no answer")
@@ -171,8 +171,8 @@ async def test_an_account_out_of_sight_turns_its_instances_unknown_and_back(erro
 
 @on_virtual_time
 async def test_a_launch_waits_for_a_cloud_that_comes_back() -> None:
-    for capabilities in (None, NO_TOKENS):
-        async with agent_at_work(**({"capabilities": capabilities} if capabilities else {})) as world:
+    for capabilities in (TOKENS, NO_TOKENS):
+        async with agent_at_work(capabilities=capabilities) as world:
             world.home.down = DOWN
             await world.clock.advance(100)
             await world.instances(3)

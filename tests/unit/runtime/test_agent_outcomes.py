@@ -7,10 +7,10 @@ from typing import Literal
 
 import pytest
 
-from cloudherd.clouds.protocol import CloudError, ErrorKind, VMState
+from cloudherd.clouds.protocol import Capabilities, CloudError, ErrorKind, VMState
 from cloudherd.runtime import kinds
 from cloudherd.runtime.ports import ApiError
-from tests.fakes.agentworld import NAMESPACE, World, agent_at_work
+from tests.fakes.agentworld import NAMESPACE, agent_at_work
 from tests.fakes.apiserver import Call
 from tests.fakes.clock import on_virtual_time, run_virtually
 from tests.fakes.cloud import NO_TOKENS, TOKENS, FakeCloud
@@ -283,13 +283,10 @@ async def test_creation_accepted_that_ends_in_an_error_fails_with_the_clouds_wor
         assert not world.home.alive()
 
 
+@pytest.mark.parametrize("capabilities", [TOKENS, NO_TOKENS], ids=["tokens", "no tokens"])
 @on_virtual_time
-async def test_two_agents_by_mistake_make_no_vm_twice() -> None:
-    for capabilities in (TOKENS, NO_TOKENS):
-        world = World(latency=1, boot=2, capabilities=capabilities)
-        await world.prepare()
-        await world.account()
-        world.start()
+async def test_two_agents_by_mistake_make_no_vm_twice(capabilities: Capabilities) -> None:
+    async with agent_at_work(latency=1, boot=2, capabilities=capabilities) as world:
         world.start()
         await world.clock.advance(10)
         await world.instances(5)
@@ -298,4 +295,3 @@ async def test_two_agents_by_mistake_make_no_vm_twice() -> None:
         await world.delete(*world.records())
         await world.clock.until(lambda: not world.records(), within=100)
         assert not world.home.alive()
-        await world.kill()

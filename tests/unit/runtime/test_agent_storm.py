@@ -1,7 +1,7 @@
 """Everything at once, from a seed: the agent among failing writes, lost answers, lagging lists, full clouds and kills.
 
-At every step no Instance has two VMs and no record is gone before its VM; when the storm is over, every record has its VM and
-no VM is without a record.
+At every step no Instance has two VMs and no record is gone before its VM; when the storm is over, every record has its
+VM and no VM is without a record.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class Storm:
         if when == "after":
             raise CloudError(ErrorKind.UNKNOWN, "Timeout")
         kind = self.dice.choice(CLOUD_FAULTS)
-        raise CloudError(kind if operation == "create_vm" or kind is not ErrorKind.FULL else ErrorKind.THROTTLED, "Storm")
+        raise CloudError(
+            kind if operation == "create_vm" or kind is not ErrorKind.FULL else ErrorKind.THROTTLED, "Storm"
+        )
 
     async def api_fault(self, call: Call, when: When) -> None:
         if not self.on or call.manager != "cloudherd-agent" or self.dice.random() > 0.05:
@@ -110,7 +112,9 @@ class Storm:
 
 async def storm(seed: int, capabilities: Capabilities) -> None:
     settings = AgentSettings(mass_loss_count=1000, crash_creation=600)
-    async with agent_at_work(seed, latency=1, boot=3, shutdown=4, capabilities=capabilities, settings=settings) as world:
+    async with agent_at_work(
+        seed, latency=1, boot=3, shutdown=4, capabilities=capabilities, settings=settings
+    ) as world:
         await world.clock.advance(5)
         it = Storm(world, seed)
         while world.clock.monotonic() < STORM:
