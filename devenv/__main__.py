@@ -7,16 +7,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from devenv import kind, toolchain, up
+from devenv import helm, kind, toolchain, up
 from devenv.failure import Failure
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def _tools(root: Path) -> None:
-    """Builds control plane and kubectl, if need be, ahead of a command that would show nothing while it waits."""
+    """Builds what the tests need, if need be, ahead of a command that would show nothing while it waits."""
     for name in toolchain.PACKAGES:
         toolchain.program(name)
+    helm.program()
     up.link(toolchain.program("kubectl"), root / ".local" / "bin" / "kubectl")
 
 

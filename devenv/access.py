@@ -25,17 +25,17 @@ def grant(plane: ControlPlane) -> None:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     _apply(plane, json.dumps(namespace))
     plane.kubectl("apply", "--server-side", "--force-conflicts", "-n", NAMESPACE, "-f", str(RBAC), check=True)
-    objects = [each for program in _ROLES for each in _account_and_bindings(program)]
+    objects = [each for program in _ROLES for each in account_and_bindings(program)]
     _apply(plane, json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
 
 
-def kubeconfig(plane: ControlPlane, program: str, path: Path) -> Path:
+def kubeconfig(plane: ControlPlane, program: str, path: Path, namespace: str = NAMESPACE) -> Path:
     """Writes to `path` a kubeconfig with the rights that the chart gives to a program of operator/; returns it.
 
     `grant` comes first. A token that a running operator read there before stays valid.
     """
     token = plane.kubectl(
-        "create", "token", _account(program), "-n", NAMESPACE, f"--duration={_LIFETIME}", check=True
+        "create", "token", _account(program), "-n", namespace, f"--duration={_LIFETIME}", check=True
     ).stdout.strip()
     shown = plane.kubectl("config", "view", "--raw", "--flatten", "--minify", "-o", "json", check=True).stdout
     config = json.loads(shown)
@@ -49,7 +49,8 @@ def _account(program: str) -> str:
     return "cloudherd" if program == "all_in_one" else f"cloudherd-{program}"
 
 
-def _account_and_bindings(program: str) -> list[dict[str, Any]]:
+def account_and_bindings(program: str) -> list[dict[str, Any]]:
+    """What the chart makes for a program of operator/, but for its labels."""
     name, roles = _account(program), _ROLES[program]
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": NAMESPACE}}
     bindings = [_binding("ClusterRole", f"cloudherd-{role}", name) for role in roles]
