@@ -15,15 +15,15 @@ from collections.abc import Mapping
 from cloudherd.api import CloudAccount, Instance, ObjectKey, VirtualCluster
 from cloudherd.plan.capacity import Ledger
 from cloudherd.plan.cluster import plan_cluster
-from cloudherd.plan.model import Memory, Plan
+from cloudherd.plan.model import Memory, Plan, Stranger
 from cloudherd.rendering.model import RenderRequest, RenderResult
 from cloudherd.runtime.events import EventRecorder
 from cloudherd.runtime.executor import Executor
-from cloudherd.runtime.index import Index
+from cloudherd.runtime.index import Index, stranger
 from cloudherd.runtime.ports import ApiError, Clock, KubeApi, Random, Renderer
 from cloudherd.runtime.secrets import Parameters, Values
 from cloudherd.runtime.statuses import StatusWriter
-from cloudherd.runtime.store import Entry, Store, cluster_of
+from cloudherd.runtime.store import Entry, Store, Unreadable, cluster_of
 from cloudherd.runtime.wakes import TryAgainError, Wakes
 
 log = logging.getLogger(__name__)
@@ -86,12 +86,8 @@ class Gateway:
         cluster = cluster_of(entry)
         if cluster is None:
             return
-        old, new = (one if isinstance(one, Instance) else None for one in (before, after))
-        self._ledger.changed(cluster, old, new)
+        self._ledger.changed(cluster, _counted(before), _counted(after))
         self._wakes.wake(cluster)
-        if old and not new:
-            for waiting in self._ledger.waiting_for(old.account):
-                self._wakes.wake(waiting)
 
     def _account_changed(self, before: Entry | None, after: Entry | None) -> None:
         if isinstance(before, CloudAccount) and isinstance(after, CloudAccount) and _same_offer(before, after):
@@ -135,7 +131,8 @@ class Gateway:
         view = self._index.view(cluster, secrets, self._rendered)
         memory = self._memories.get(cluster.key, Memory())
         plan = plan_cluster(view, self._ledger, memory, self._clock.now(), self._clock.monotonic())
-        self._ledger.planned(cluster.key, plan.holds, plan.waits_for)
+        for waiting in self._ledger.planned(cluster.key, plan.holds, plan.waits_for):
+            self._wakes.wake(waiting)
         self._memories[cluster.key] = plan.memory
         self._candidates[cluster.key] = plan.candidates
         return plan
@@ -162,10 +159,16 @@ class Gateway:
             raise
 
     def _forget(self, key: ObjectKey) -> None:
-        self._ledger.forget(key)
+        for waiting in self._ledger.forget(key):
+            self._wakes.wake(waiting)
         self._memories.pop(key, None)
         self._candidates.pop(key, None)
         self._statuses.forget(key)
+
+
+def _counted(entry: Entry | None) -> Instance | Stranger | None:
+    """An Instance as the ledger counts it, readable or not."""
+    return stranger(entry) if isinstance(entry, Unreadable) else entry if isinstance(entry, Instance) else None
 
 
 def _same_offer(before: CloudAccount, after: CloudAccount) -> bool:

@@ -91,7 +91,7 @@ class Index:
             accounts={e.key: e for e in store.entries("cloudaccounts") if isinstance(e, CloudAccount)},
             namespaces={e.key.name: e.metadata.labels for e in store.entries("namespaces") if isinstance(e, Plain)},
             secrets=secrets,
-            strangers=tuple(_stranger(entry) for entry in entries if isinstance(entry, Unreadable)),
+            strangers=tuple(stranger(entry) for entry in entries if isinstance(entry, Unreadable)),
             taken=_Taken(store, cluster.namespace),
             user_data=frozenset(self._user_data.get(cluster.key, ())),
             rendered=rendered,
@@ -159,5 +159,6 @@ def _owner(service: ClusterService) -> ObjectKey:
     return ObjectKey(service.namespace, service.spec.cluster_name)
 
 
-def _stranger(entry: Unreadable) -> Stranger:
+def stranger(entry: Unreadable) -> Stranger:
+    """An Instance that cannot be read, as far as it can."""
     return Stranger(entry.key.name, entry.spec_text("serviceName"), entry.account)
