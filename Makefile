@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test e2e-kind lint crds venv
+.PHONY: help up down demo test faults faults-selftest e2e-kind lint crds venv
 
 help: ## show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -19,6 +19,12 @@ demo: venv ## a virtual cluster across two clouds, from nothing: created, scaled
 test: venv ## all tests, unit to end-to-end
 	@$(VENV)/python -m devenv tools
 	@$(VENV)/pytest
+
+faults: venv ## fault injection on virtual time; SEEDS=1000 for each case, SEED_START, CASES and MINUTES choose
+	@$(VENV)/python -m tests.faults
+
+faults-selftest: venv ## the same with known bugs planted one by one, each of which must be found
+	@$(VENV)/python -m tests.faults.selftest
 
 e2e-kind: venv ## the end-to-end tests on a kind cluster; needs a Docker engine
 	@$(VENV)/python -m devenv kind

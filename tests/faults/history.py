@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from cloudherd.runtime import kinds
 from cloudherd.runtime.ports import Kind, Object
 from tests.fakes.objects import Objects
-from tests.faults.truth import Named, Unit, account_of, asked_for, named, surge_of
+from tests.faults.truth import Named, Unit, account_of, asked_for, named, surge_of, vm_of
 
 FOLLOWED = (kinds.VIRTUAL_CLUSTER, kinds.CLUSTER_SERVICE, kinds.CLOUD_ACCOUNT, kinds.INSTANCE)
 ENDLESS = 10**9
@@ -26,6 +26,8 @@ class Record:
     created_at: float
     now: Object | None = None
     gone_at: float | None = None
+    vm_id: str = ""
+    """The VM that it named last."""
     uids: set[str] = field(default_factory=set)
 
 
@@ -100,7 +102,7 @@ class History:
         if record is None:
             record = self.records[spec["id"]] = Record(spec["id"], unit, account_of(obj), self._now())
             assert key[0] == unit.namespace
-        record.now = after
+        record.now, record.vm_id = after, vm_of(obj)
         record.gone_at = None if after else self._now()
         record.uids.add(obj["metadata"]["uid"])
 

@@ -29,8 +29,9 @@ async def mix(world: World) -> None:
         world.operate(gateway=False, name="agent")
     await world.clock.sleep(dice.skewed(0.1, 30))
     await _cluster(world)
-    does = dice.number(2, 9)
-    for _ in range(does):
+    if dice.chance(0.3):
+        await _cluster(world, "night")
+    for _ in range(dice.number(3, 14)):
         await world.clock.sleep(dice.skewed(0.5, 240))
         with suppress(ApiError):
             await dice.one_of(DEEDS)(world)
@@ -64,53 +65,70 @@ def _accounts(world: World) -> list[Object]:
     return [manifests.account("home", **spec), manifests.account("far")]
 
 
-async def _cluster(world: World) -> None:
+async def _cluster(world: World, name: str = "batch") -> None:
     dice = world.dice
     strategy = {"maxUnavailable": dice.one_of((1, "50%")), "maxSurge": dice.one_of((0, 0, 1, "50%"))}
-    spec = {"updateStrategy": {"type": "RollingUpdate", **strategy}}
+    spec = {"updateStrategy": {"type": dice.one_of(("RollingUpdate", "RollingUpdate", "OnDelete")), **strategy}}
     placement = {"placement": {"strategy": dice.one_of(("Ordered", "Ordered", "Balanced"))}}
     workers = dice.one_of((None, 2, 3, 5, 7))
-    await world.apply(manifests.cluster("batch", workers, ["home", "far"], **spec, **placement))
+    accounts = ["home", "far"] if name == "batch" else ["far", "home"]
+    await world.apply(manifests.cluster(name, workers, accounts, **spec, **placement))
 
 
 # -- what users do
 
 
+async def _some_cluster(world: World) -> Object | None:
+    found = world.objects(kinds.VIRTUAL_CLUSTER)
+    return world.dice.one_of(found) if found else None
+
+
 async def _scale(world: World) -> None:
-    count = world.dice.number(0, 7)
-    cluster = await world.user.get(kinds.VIRTUAL_CLUSTER, NAMESPACE, "batch")
+    count, cluster = world.dice.number(0, 7), await _some_cluster(world)
     if cluster is None:
         return
-    worker = cluster["spec"]["services"][1]
+    name, worker = cluster["metadata"]["name"], cluster["spec"]["services"][1]
     if "replicas" in worker:
         worker["replicas"] = count
-        world.story.tell(f"a user edits worker's replicas to {count}")
-        await world.change(kinds.VIRTUAL_CLUSTER, "batch", {"spec": {"services": cluster["spec"]["services"]}})
+        world.story.tell(f"a user edits {name}-worker's replicas to {count}")
+        await world.change(kinds.VIRTUAL_CLUSTER, name, {"spec": {"services": cluster["spec"]["services"]}})
     else:
-        world.story.tell(f"a user scales worker to {count}")
-        await world.user.patch(
-            kinds.CLUSTER_SERVICE, NAMESPACE, "batch-worker", {"spec": {"replicas": count}}, subresource="scale"
-        )
+        world.story.tell(f"a user scales {name}-worker to {count}")
+        body = {"spec": {"replicas": count}}
+        await world.user.patch(kinds.CLUSTER_SERVICE, NAMESPACE, f"{name}-worker", body, subresource="scale")
 
 
 async def _edit(world: World) -> None:
-    cluster = await world.user.get(kinds.VIRTUAL_CLUSTER, NAMESPACE, "batch")
+    cluster = await _some_cluster(world)
     if cluster is None:
         return
-    services = cluster["spec"]["services"]
+    name, services = cluster["metadata"]["name"], cluster["spec"]["services"]
     if world.dice.chance(0.7):
         services[1]["parameters"] = {"pool": f"pool-{world.dice.number(1, 99)}"}
     else:
         services[0]["machine"]["flavor"] = world.dice.one_of(("small", "large"))
-    world.story.tell("a user edits the cluster so that VMs are rolled")
-    await world.change(kinds.VIRTUAL_CLUSTER, "batch", {"spec": {"services": services}})
+    world.story.tell(f"a user edits {name} so that VMs are rolled")
+    await world.change(kinds.VIRTUAL_CLUSTER, name, {"spec": {"services": services}})
+
+
+async def _pause(world: World) -> None:
+    cluster, value = await _some_cluster(world), world.dice.chance(0.5)
+    if cluster is not None:
+        name = cluster["metadata"]["name"]
+        world.story.tell(f"a user sets paused of {name} to {value}")
+        await world.change(kinds.VIRTUAL_CLUSTER, name, {"spec": {"paused": value}})
 
 
 async def _delete_cluster(world: World) -> None:
-    await world.delete(kinds.VIRTUAL_CLUSTER, "batch")
-    if world.dice.chance(0.8):
+    cluster = await _some_cluster(world)
+    if cluster is None:
+        return
+    name = cluster["metadata"]["name"]
+    await world.delete(kinds.VIRTUAL_CLUSTER, name)
+    for _ in range(world.dice.number(0, 4)):
         await world.clock.sleep(world.dice.skewed(1, 120))
-        await _cluster(world)
+        if name not in world.names(kinds.VIRTUAL_CLUSTER):
+            await _cluster(world, name)
 
 
 async def _delete_instances(world: World) -> None:
@@ -229,6 +247,7 @@ DEEDS: tuple[Deed, ...] = (
     _edit,
     _delete_cluster,
     _delete_instances,
+    _pause,
     _cordon,
     _quota,
     _gone,

@@ -31,11 +31,17 @@ async def begin(world: World, *, up: bool = True, sites: int = 1, **cluster: obj
     else:
         world.operate(agent=False, name="gateway")
         world.operate(gateway=False, name="agent")
+    # An account that is not looked at yet is passed over, so that the first site would depend on chance.
+    await world.until(lambda: accounts_ready(world), UP, "the accounts are ready")
     accounts = ["home", "far"][:sites]
     await world.apply(manifests.cluster("batch", workers, accounts, **cluster))
     if up:
         await ready(world)
     return workers
+
+
+def accounts_ready(world: World) -> bool:
+    return all(condition(one, "Ready").get("status") == "True" for one in world.objects(kinds.CLOUD_ACCOUNT))
 
 
 async def ready(world: World) -> None:

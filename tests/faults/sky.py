@@ -61,6 +61,9 @@ class Sky(FakeCloud):
         self.asked_at: dict[str, float] = {}
         self.addresses = 0  # how many there are; they are used again. 0: no end of them
         self.witness: Witness | None = None
+        self.caller: Caller | None = None
+        """Whose call is taking place now."""
+        self.made_by: dict[str, Caller | None] = {}
 
     # -- what it holds
 
@@ -69,7 +72,7 @@ class Sky(FakeCloud):
         vm_id = f"vm-{self.first + len(self.machines)}"
         machine = Machine(vm_id, request, made_at, made_at + self.boot, tags=dict(request.tags))
         self.machines[vm_id] = machine
-        self.asked_at[vm_id] = self.now()
+        self.asked_at[vm_id], self.made_by[vm_id] = self.now(), self.caller
         return machine
 
     def coming(self) -> list[Machine]:
@@ -265,6 +268,7 @@ class Uplink:
 
     async def _take_place(self, action: Callable[[], T]) -> T:
         await self._sky.clock.sleep(0)
+        self._sky.caller = self._caller
         return action()
 
 

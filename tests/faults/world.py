@@ -44,7 +44,7 @@ class World:
             self.sky(name, first=1 + 100 * number)
         self.server.fault = self._observe
         self.operators: list[Operator] = []
-        self.settings: AgentSettings | None = None
+        self.settings = AgentSettings()
         self.on_start: Callable[[Operator], None] = lambda _: None
         """Told of every operator before it starts."""
         self.downtime = (0.1, 90.0)

@@ -1,0 +1,207 @@
+"""Known bugs of such controllers, to be planted one by one: the harness is worth what it finds of them.
+
+Each changes the product in memory, for one process and as long as it is planted; the product knows nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from math import inf
+from typing import Any
+from unittest.mock import patch
+
+from cloudherd.agent import decide, seen, sweep
+from cloudherd.agent.actions import Nothing, Release
+from cloudherd.agent.full import Full
+from cloudherd.agent.identity import Identity, tags_for
+from cloudherd.agent.memory import Look, Track
+from cloudherd.api import Instance
+from cloudherd.plan import capacity, creation
+from cloudherd.plan.amount import Amount
+from cloudherd.plan.outcomes import Outcomes
+from cloudherd.plan.records import Records
+from cloudherd.runtime import account_poll, calls, executor, keeper, launcher
+from cloudherd.runtime.kinds import CLOUD_ACCOUNT
+from tests.faults.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`cases` are the names of those in which it should show, the likeliest first."""
+
+    name: str
+    cases: tuple[str, ...]
+    plant: Callable[[], AbstractContextManager[Any]]
+
+
+def _patches(*patches: tuple[Any, str, Any]) -> Callable[[], AbstractContextManager[Any]]:
+    @contextmanager
+    def plant() -> Iterator[None]:
+        with ExitStack() as stack:
+            for target, name, value in patches:
+                stack.enter_context(patch.object(target, name, value))
+            yield
+
+    return plant
+
+
+def _settings(**changes: Any) -> Callable[[], AbstractContextManager[Any]]:
+    """Other numbers for the agent."""
+    original = World.operate
+
+    def operate(self: World, **kwargs: Any) -> Any:
+        self.settings = replace(self.settings, **changes)
+        return original(self, **kwargs)
+
+    return _patches((World, "operate", operate))
+
+
+# -- the bugs
+
+_numbers = count()
+
+
+def _token_per_attempt(installation: str, record: Instance) -> str:
+    return f"{installation}-{record.name}-{next(_numbers)}"
+
+
+async def _no_claim(_self: Any, record: Instance) -> Instance:
+    return record
+
+
+def _forgets_doubt(_self: Track, _record: Instance) -> None:
+    return None
+
+
+def _random_slots(cluster: str, service: str, *_taken: Any) -> Iterator[str]:
+    return (f"{cluster}-{service}-{1000 + next(_numbers) % 9000}" for _ in count())
+
+
+def _no_limit(_account: Any) -> tuple[Amount, str]:
+    return Amount(inf, inf, inf), ""
+
+
+async def _does_not_look(self: Any, vm_id: str, track: Track) -> None:
+    track.looks[vm_id] = Look(self._parts.clock.monotonic(), None)
+
+
+def _release_when_asked(original: Callable[..., Any]) -> Callable[..., Any]:
+    def destroy(record: Instance, track: Track, view: Any, known: dict[str, Any]) -> Any:
+        action = original(record, track, view, known)
+        return Release() if isinstance(action, Nothing) else action
+
+    return destroy
+
+
+def _release_at_once(record: Instance, track: Track, view: Any, seen_: Any) -> Any:
+    return Release()
+
+
+async def _sweep_unread(self: Any, orphan: Any) -> None:
+    if self._link.cloud is not None:
+        await self._end(self._link.cloud, orphan)
+
+
+def _tags_by_uid(installation: str, record: Instance) -> dict[str, str]:
+    return {**tags_for(installation, record), "cloudherd-id": record.uid}
+
+
+def _identity_by_uid(record: Instance) -> Any:
+    return Identity(record.namespace, record.name, record.uid)
+
+
+def _user_tags_last(installation: str, record: Instance) -> dict[str, str]:
+    return {**tags_for(installation, record), **record.spec.tags}
+
+
+def _ours_by_name(tags: Any, _installation: str, _account: Any) -> bool:
+    return "cloudherd-name" in tags
+
+
+def _with_heartbeat(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def listing(self: Any, account: Any) -> bool:
+        good: bool = await original(self, account)
+        beat = {"metadata": {"annotations": {"seen-at": str(self._parts.clock.now())}}}
+        await self._parts.api.patch(CLOUD_ACCOUNT, account.namespace, account.name, beat)
+        return good
+
+    return listing
+
+
+MUTANTS = (
+    Mutant(
+        "record without finalizer",
+        ("deleted-during-create", "mix"),
+        _patches((executor, "INSTANCE_FINALIZER", "cloudherd.dev/nothing")),
+    ),
+    Mutant(
+        "record after launch",  # where there are no tokens, the claim is the record of the attempt
+        ("killed-after-create", "list-lags"),
+        _patches((launcher.Launcher, "_claim", _no_claim), (Track, "unsettled_since", _forgets_doubt)),
+    ),
+    Mutant(
+        "token per attempt",
+        ("list-lags", "killed-after-create"),
+        _patches((launcher, "token_for", _token_per_attempt)),
+    ),
+    Mutant(
+        "late creation not waited for",
+        ("deleted-during-create", "slow-create-swept", "mix"),
+        _settings(late_creation=5.0),
+    ),
+    Mutant("sweep without the age gate", ("restored", "mix"), _patches((sweep, "_age", lambda *_: 0.0))),
+    Mutant("sweep without a live look", ("bad-list-at-start",), _patches((calls.Calls, "sweep", _sweep_unread))),
+    Mutant("counting instead of slots", ("stale-cache", "mix"), _patches((creation, "free_slots", _random_slots))),
+    Mutant(
+        "ending VMs not counted",
+        ("stale-cache", "names-reused"),
+        _patches((Records, "count", Records.kept), (Records, "count_at", Records.kept_at)),
+    ),
+    Mutant(
+        "absent from one listing is gone",
+        ("list-lags", "partition"),
+        _patches((calls.Calls, "_look_up", _does_not_look), (decide, "_speaks_of", lambda *_: True)),
+    ),
+    Mutant(
+        "record let go when its VM is asked to end",
+        ("names-reused", "cleanup-fails"),
+        _patches((decide, "_destroy", _release_when_asked(decide._destroy))),
+    ),
+    Mutant(
+        "record let go when no VM is listed",
+        ("deleted-during-create",),
+        _patches((decide, "_confirm_none", _release_at_once)),
+    ),
+    Mutant("no brake on mass losses", ("partition",), _settings(mass_loss_count=10**6)),
+    Mutant(
+        "known by metadata.uid",
+        ("restored",),
+        _patches(
+            (launcher, "tags_for", _tags_by_uid),
+            (seen, "identity_of", _identity_by_uid),
+            (decide, "identity_of", _identity_by_uid),
+        ),
+    ),
+    Mutant("users' tags win", ("tags-collide",), _patches((launcher, "tags_for", _user_tags_last))),
+    Mutant("known by name alone", ("tags-collide", "names-reused"), _patches((seen, "is_ours", _ours_by_name))),
+    Mutant("no memory of what is full", ("capacity-storm",), _patches((Full, "refused", lambda *_, **__: None))),
+    Mutant(
+        "quota not counted",
+        ("mix", "ends-in-error"),
+        _patches((capacity, "ceiling_of", _no_limit), (launcher, "objection", lambda *_: None)),
+    ),
+    Mutant("dependants do not wait", ("list-lags", "mix"), _patches((Outcomes, "_unsettled", lambda *_: ""))),
+    Mutant(
+        "credentials not held",
+        ("way-out",),
+        _patches((keeper, "held", lambda *_: True), (keeper, "settled", lambda *_: True)),
+    ),
+    Mutant(
+        "a heartbeat at every poll",
+        ("killed-after-create",),
+        _patches((account_poll.Poll, "listing", _with_heartbeat(account_poll.Poll.listing))),
+    ),
+)
