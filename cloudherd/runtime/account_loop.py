@@ -14,6 +14,7 @@ from cloudherd.agent.identity import fingerprint
 from cloudherd.agent.instance_status import status_patch
 from cloudherd.agent.view import View
 from cloudherd.api import CloudAccount, Instance, ObjectKey
+from cloudherd.api.conditions import find
 from cloudherd.clouds.protocol import Capabilities
 from cloudherd.runtime import brakes, keeper
 from cloudherd.runtime.account_poll import Poll
@@ -25,7 +26,7 @@ from cloudherd.runtime.launcher import Launcher
 from cloudherd.runtime.link import Link
 from cloudherd.runtime.pace import Pace
 from cloudherd.runtime.reporter import Reporter
-from cloudherd.runtime.store import Entry
+from cloudherd.runtime.store import Entry, Unreadable
 from cloudherd.runtime.tasks import Tasks
 from cloudherd.runtime.user_data import UserData
 
@@ -61,6 +62,11 @@ class AccountLoop:
             if after.status.provider_id:
                 self._state.holders.add(after)
             self._agenda.one(after.key)
+        for entry in (before, after):
+            if entry is not None:
+                self._state.unreadable.discard(entry.key)
+        if isinstance(after, Unreadable):
+            self._state.unreadable.add(after.key)
         self._agenda.wake()
 
     def changed(self) -> None:
@@ -100,8 +106,7 @@ class AccountLoop:
         """At all that changed. Never awaits: what it decides runs in tasks."""
         state, now = self._state, self._now()
         if not self._restored:
-            state.full.restore(account.status.full, monotonic=now, now=self._parts.clock.now())
-            self._restored = True
+            self._restore(account)
         marks_ended, pauses_ended = state.full.pass_time(now), state.end_pauses(now)
         if marks_ended or pauses_ended:
             self._agenda.everything()
@@ -115,6 +120,15 @@ class AccountLoop:
         state.facts.waits_for = keeper.waits_for(self._parts.store, account)
         if self._writer.pending(account):
             self._tasks.start(STATUS, self._writer.publish)
+
+    def _restore(self, account: CloudAccount) -> None:
+        """Takes over what an agent before us wrote into the account's status, until we know better."""
+        state, now = self._state, self._now()
+        state.full.restore(account.status.full, monotonic=now, now=self._parts.clock.now())
+        loss = find(account.status.conditions, "MassLoss")
+        if loss is not None and loss.status == "True":
+            state.facts.freeze, state.frozen_until = loss.message, now + self._parts.settings.mass_loss_window
+        self._restored = True
 
     def _settle_trouble(self, account: CloudAccount) -> None:
         """Without an installation nothing is asked of the cloud, and the account says why."""
@@ -176,7 +190,9 @@ class AccountLoop:
         if keys is not None:
             found = (store.instance(key) for key in keys)
             return [one for one in found if one is not None and one.account == self.key]
-        records = [one for one in store.of_account(self.key) if isinstance(one, Instance)]
+        entries = list(store.of_account(self.key))
+        records = [one for one in entries if isinstance(one, Instance)]
+        self._state.unreadable = {one.key for one in entries if isinstance(one, Unreadable)}
         self._state.keep_only(record.uid for record in records)
         return sorted(records, key=lambda one: (one.age_base, one.key))
 

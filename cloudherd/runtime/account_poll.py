@@ -53,7 +53,6 @@ class Poll:
         except CloudError as error:
             self._failed(error, account)
             return False
-        state.polled = True
         if state.launches_denied.until <= begun:
             state.denied = None  # the next launch will tell
         facts.trouble = state.denied
@@ -125,15 +124,14 @@ class Poll:
     async def catalogue(self, account: CloudAccount) -> None:
         """Flavors, images and limits, where they are due. Failures leave what was known."""
         cloud = self._link.cloud
-        if cloud is None:
-            return
         try:
-            if self._catalogue_due(account):
+            if cloud is not None and self._catalogue_due(account):
                 await self._ask_catalogue(cloud, account)
-            if self._limits_due(cloud):
+            if cloud is not None and self._limits_due(cloud):
                 await self._ask_limits(cloud)
         except CloudError as error:
             log.debug("%s: flavors, images or limits were not told: %s %s", self._state.key, error.kind, error.code)
+        self._state.polled = True
 
     def _catalogue_due(self, account: CloudAccount) -> bool:
         facts = self._state.facts

@@ -97,7 +97,7 @@ class AccountState:
     last_good: float | None = None
     """When (monotonic) the last good listing was begun."""
     polled: bool = False
-    """Whether the cloud was asked at all, with whatever outcome."""
+    """Whether the cloud was asked for all that a status tells, with whatever outcome."""
     facts: Facts = field(default_factory=Facts)
     tracks: dict[str, Track] = field(default_factory=dict)
     busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -108,6 +108,10 @@ class AccountState:
     lost: dict[str, tuple[Instance, Lost]] = field(default_factory=dict)
     losses: LossMemory = field(default_factory=LossMemory)
     freeze: Freeze | None = None
+    frozen_until: float = -1.0
+    """How long a freeze that was found in the account's status stands before we see for ourselves."""
+    unreadable: set[ObjectKey] = field(default_factory=set)
+    """Instances that cannot be read: they count as one VM each."""
     sweeping: SweepMemory = field(default_factory=SweepMemory)
     throttled: Pause = field(default_factory=Pause)
     launches_denied: Pause = field(default_factory=Pause)

@@ -30,7 +30,8 @@ class AccountWriter:
         account = self._parts.store.account(self._state.key)
         if account is None or self._counts(account, fresh=True) == self._counts(account, fresh=False):
             return None
-        return self._counted_at + self._parts.settings.count_interval
+        due = self._counted_at + self._parts.settings.count_interval
+        return due if due > self._parts.clock.monotonic() else None  # what is due already is `pending`
 
     async def publish(self) -> None:
         """Returns when the account's status says what is known now. ApiError where it cannot be written."""
@@ -62,7 +63,8 @@ class AccountWriter:
         facts, before = self._state.facts, account.status
         if not fresh or facts.used is None:
             return AccountStatus(limit=before.limit, used=before.used, foreign=before.foreign)
-        return AccountStatus(limit=limit_of(facts.limits), used=facts.used, foreign=facts.foreign)
+        limit = before.limit if facts.limits is None else limit_of(facts.limits)
+        return AccountStatus(limit=limit, used=facts.used, foreign=facts.foreign)
 
     async def _tell(self, before: CloudAccount, after: CloudAccount) -> None:
         old, new = (find(one.status.conditions, "Ready") for one in (before, after))

@@ -24,7 +24,7 @@ def hold(state: AccountState, parts: Parts, account: CloudAccount) -> str:
     now = parts.clock.monotonic()
     if state.facts.trouble is not None and state.facts.trouble != state.denied:
         return state.facts.trouble.reason
-    if state.freeze is not None:
+    if state.facts.freeze:
         return "MassLoss"
     if now < state.throttled.until or now < state.launches_denied.until:
         return "Throttled"
@@ -104,12 +104,12 @@ def _few(due: list[Instance], state: AccountState, parts: Parts) -> list[Instanc
 
 def losses(state: AccountState, parts: Parts, account: CloudAccount) -> list[tuple[Instance, Report]]:
     """What is to be written of the VMs that look lost: that they are, or, while the brake holds, that nobody knows."""
-    if (not state.lost and state.freeze is None) or state.looking:
+    now = parts.clock.monotonic()
+    if not (state.lost or state.facts.freeze) or state.looking or now < state.frozen_until:
         return []
     lost = {uid: one for uid, (one, _) in state.lost.items()}
     records = [one for one in parts.store.of_account(state.key) if isinstance(one, Instance)]
     up = sum(1 for one in records if was_up(one) and not one.deleting)
-    now = parts.clock.monotonic()
     state.freeze = judge(lost, up, account.annotation("accept-loss"), state.losses, parts.settings, now)
     state.facts.freeze = state.freeze.message if state.freeze else ""
     frozen = state.freeze.uids if state.freeze else frozenset()

@@ -89,7 +89,9 @@ class Launcher:
         namespace = self._parts.store.entry("namespaces", ObjectKey("", record.namespace))
         labels = namespace.metadata.labels if isinstance(namespace, Resource) else {}
         images = [image.id for image in (self._state.facts.images or {}).values()]
-        return objection(record, account, labels, images, self._state.holders.without(record))
+        held = self._state.holders.without(record)
+        held.instances += len(self._state.unreadable)
+        return objection(record, account, labels, images, held)
 
     async def _refuse(self, record: Instance, track: Track, reason: str, message: str, *, doubt: bool) -> None:
         if not doubt:

@@ -47,6 +47,31 @@ async def test_steady_state_costs_one_listing_a_minute_and_no_write() -> None:
 
 
 @on_virtual_time
+async def test_a_restart_writes_nothing_where_nothing_has_changed() -> None:
+    async with agent_at_work(boot=3, capacity=6) as world:
+        await world.instances(6)
+        await world.clock.until(world.all_are("Ready", 6))
+        await world.clock.advance(60)
+        version = world.server.version
+        await world.kill()
+        await world.clock.advance(30)
+        world.start()
+        await world.clock.advance(300)
+        assert world.server.version == version
+
+
+@on_virtual_time
+async def test_a_deleted_vm_that_lingers_in_listings_is_gone_without_another_look() -> None:
+    async with agent_at_work(linger=3600, shutdown=5) as world:
+        await world.instances(3)
+        await world.clock.until(world.all_are("Ready", 3))
+        await world.delete(*world.records())
+        await world.clock.until(lambda: not world.records(), within=20)
+        assert world.home.count("get_vm") == 0
+        assert not world.home.alive()
+
+
+@on_virtual_time
 async def test_launches_of_one_account_run_side_by_side() -> None:
     async with agent_at_work(latency=5) as world:
         await world.clock.advance(30)
