@@ -1,0 +1,253 @@
+"""Records that are lost, kept back or restored: no VM outlives its record, and none is doubled or ended for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from cloudherd.clouds.simulated import faults
+from devenv.stage import Stage
+from tests.e2e.bad_days import (
+    account_ready,
+    changes,
+    cloud_of,
+    cluster,
+    context,
+    day,
+    ec2,
+    identities,
+    ids,
+    listed_again,
+    names,
+    of_account,
+    one_vm_each,
+    says,
+    service,
+    simulated,
+    told,
+)
+from tests.e2e.world import Manifest, World, until
+
+ORPHAN_AGE = "2"
+ABANDON = {"metadata": {"annotations": {"cloudherd.dev/abandon": "true"}}}
+
+
+@pytest.fixture
+def world(stage: Stage) -> Iterator[World]:
+    with day(stage, orphan_age_seconds=ORPHAN_AGE) as world:
+        yield world
+
+
+# -- the sweep
+
+
+def nobodys() -> dict[str, str]:
+    return {"cloudherd-name": "old-worker-0", "cloudherd-id": str(uuid4())}
+
+
+def strangers(tags: dict[str, str]) -> dict[str, dict[str, str]]:
+    """The tags of VMs that are not to be touched, made of those of a VM of ours."""
+    other = nobodys()
+    return {
+        "untagged": {},
+        "another account's": {**tags, **other, "cloudherd-account": "elsewhere.home"},
+        "another installation's": {**tags, **other, "cloudherd-installation": str(uuid4())},
+        "half tagged": {key: value for key, value in {**tags, **other}.items() if key != "cloudherd-id"},
+        "a predecessor's": {**tags, "cloudherd-id": str(uuid4())},
+    }
+
+
+def test_a_vm_of_ours_without_a_record_is_ended_and_no_other(world: World) -> None:
+    world.apply(simulated(), cluster(1))
+    world.wait_ready(worker=1)
+    (vm,) = world.home.vms()
+    tags = dict(vm.tags)
+    kept = {world.home.add_foreign(name, tags=found): name for name, found in strangers(tags).items()}
+    orphan = world.home.add_foreign("orphan", tags={**tags, **nobodys()})
+    until("the orphan's end", lambda: orphan not in ids(world.home))
+    listed_again(world.home)
+    assert ids(world.home) == {vm.id, *kept}
+    assert [call.vm for call in world.home.calls("destroy_vm")] == [orphan]
+    told(world, "OrphanEnded", orphan, "old-worker-0")
+    world.home.vanish(*kept)
+
+
+def test_an_orphan_at_ec2_is_ended_and_no_other(world: World) -> None:
+    world.apply(*ec2(world), cluster(1, at=("aws",)))
+    world.wait_ready(worker=1)
+    (vm,) = world.vms()
+    kept = [_instance(world, tags) for tags in strangers(dict(vm.tags)).values()]
+    orphan = _instance(world, {**vm.tags, **nobodys()})
+    until("the orphan's end", lambda: orphan not in world.ec2.live())
+    seen = len(world.front.calls("DescribeInstances"))
+    until("more polls", lambda: len(world.front.calls("DescribeInstances")) >= seen + 3)
+    assert world.ec2.live() == {vm.id, orphan, *kept} - {orphan}
+    told(world, "OrphanEnded", orphan)
+    world.ec2.ec2.terminate_instances(InstanceIds=kept)
+
+
+def _instance(world: World, tags: dict[str, str]) -> str:
+    written = [{"Key": key, "Value": value} for key, value in {"Name": "stranger", **tags}.items()]
+    return world.ec2.launch(TagSpecifications=[{"ResourceType": "instance", "Tags": written}])[0]
+
+
+def test_a_record_made_again_under_a_vm_that_still_runs_waits_for_it(world: World) -> None:
+    world.apply(simulated(), cluster(2))
+    world.wait_ready(worker=2)
+    predecessor = identities(world)["batch-worker-0"].rpartition("/")[2]
+    by_force(world, "instance", "batch-worker-0")
+    says(world, "instance", "batch-worker-0", "Ready", "False", "PredecessorRuns", predecessor)
+    says(world, "virtualcluster", "batch", "Ready", "False", "1 of 2 ready", "PredecessorRuns")
+    listed_again(world.home)
+    assert len(changes(world.home)) == 2, "neither a second VM nor the first one's end"
+    world.home.vanish(predecessor)
+    world.wait_ready(worker=2)
+    one_vm_each(world)
+
+
+def by_force(world: World, kind: str, name: str) -> None:
+    """It goes without its finalizers' work, which the operator would have done."""
+    world.stage.stop_operators()
+    world.delete(kind, name)
+    world.merge(kind, name, {"metadata": {"finalizers": None}})
+    until(f"the end of {kind} {name}", lambda: not world.one(kind, name))
+    world.stage.run_operators(orphan_age_seconds=ORPHAN_AGE)
+
+
+# -- accounts that go
+
+
+def test_an_account_that_is_told_to_evict_takes_its_instances_along_and_they_come_up_elsewhere(world: World) -> None:
+    world.apply(simulated(), simulated("spare"))
+    account_ready(world, "home")
+    account_ready(world, "spare")
+    world.apply(cluster(2, at=("home", "spare")))
+    world.wait_ready(worker=2)
+    world.delete("cloudaccount", "home")
+    says(world, "cloudaccount", "home", "Ready", "False", "Deleting", "2 Instances", "batch-worker-0")
+    world.apply(cluster(3, at=("home", "spare")))
+    world.wait_ready(worker=3)
+    assert len(of_account(world, "home")) == 2, "it waits, and gets nothing new"
+    world.merge("cloudaccount", "home", {"metadata": {"annotations": {"cloudherd.dev/evict": "true"}}})
+    world.wait_gone("cloudaccount", "home")
+    assert ids(world.home) == set()
+    world.wait_ready(worker=3)
+    assert len(ids(cloud_of(world, "spare"))) == 3
+
+
+def test_the_keys_stay_as_long_as_a_vm_needs_them(world: World) -> None:
+    world.apply(*ec2(world), cluster(1, at=("aws",)))
+    world.wait_ready(worker=1)
+    world.delete("secret", "aws-keys")
+    world.apply(cluster(2, at=("aws",)))
+    world.wait_ready(worker=2)
+    assert world.one("secret", "aws-keys"), "it went while VMs need it"
+    world.delete("virtualcluster", "batch")
+    world.wait_gone("virtualcluster", "batch")
+    world.wait_gone("secret", "aws-keys")
+    assert world.vms() == []
+    says(world, "cloudaccount", "aws", "Ready", "False", "CredentialsMissing", "aws-keys")
+
+
+def test_where_the_keys_are_gone_for_good_abandoning_the_records_lets_everything_go(world: World) -> None:
+    world.apply(*ec2(world), cluster(2, at=("aws",)))
+    world.wait_ready(worker=2)
+    world.delete("secret", "aws-keys")
+    world.merge("secret", "aws-keys", {"metadata": {"finalizers": None}})
+    says(world, "cloudaccount", "aws", "Ready", "False", "CredentialsMissing", "aws-keys")
+    world.delete("virtualcluster", "batch")
+    world.delete("cloudaccount", "aws")
+    says(world, "cloudaccount", "aws", "Ready", "False", "Deleting", "2 Instances", "aws-keys")
+    assert len(world.get("instances")) == 2
+    for name in names(world, "instances"):
+        world.merge("instance", name, ABANDON)
+    world.wait_gone("virtualcluster", "batch")
+    world.wait_gone("cloudaccount", "aws")
+    told(world, "Abandoned", "is left to itself")
+    left = world.vms()
+    assert len(left) == 2, "what nobody can reach is left to itself"
+    world.ec2.ec2.terminate_instances(InstanceIds=[vm.id for vm in left])
+
+
+def test_an_account_that_went_by_force_is_named_and_made_again_it_goes_on(world: World) -> None:
+    world.apply(simulated(), cluster(2))
+    world.wait_ready(worker=2)
+    before, done = identities(world), changes(world.home)
+    by_force(world, "cloudaccount", "home")
+    for name in before:
+        until("its reason", lambda name=name: "AccountMissing" in str(world.condition("instance", name, "Ready")))
+    says(world, "virtualcluster", "batch", "Ready", "False", "AccountMissing")
+    world.apply(simulated())
+    world.wait_ready(worker=2)
+    assert (identities(world), changes(world.home)) == (before, done)
+
+
+# -- slow ends
+
+
+def test_a_record_holds_until_a_slow_cloud_has_ended_its_vm(world: World) -> None:
+    world.home.inject(faults.slow_end(3))
+    world.apply(simulated(), cluster(1))
+    world.wait_ready(worker=1)
+    world.delete("virtualcluster", "batch")
+
+    def phases() -> list[str]:
+        return [one["status"]["phase"] for one in world.get("instances")]
+
+    until("Terminating", lambda: phases() == ["Terminating"])
+    assert len(ids(world.home)) == 1
+    world.wait_gone("virtualcluster", "batch")
+    assert ids(world.home) == set()
+
+
+# -- restored from a backup
+
+
+def saved(world: World) -> list[Manifest]:
+    """Every object of the namespace as a backup holds it: without status and without what the server gives."""
+    found = world.get("secrets,contexts,cloudaccounts,virtualclusters,clusterservices,instances")
+    for one in found:
+        one.pop("status", None)
+        for name in ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"):
+            one["metadata"].pop(name, None)
+    return json.loads(json.dumps(found))
+
+
+def test_objects_restored_without_their_status_find_their_vms_again(stage: Stage, world: World) -> None:
+    world.apply(
+        *ec2(world),
+        simulated(quota={"instances": 3}),
+        context("told", "#cloud-config\n# {{ services.master.address }}\n"),
+    )
+    account_ready(world, "home")
+    account_ready(world, "aws")
+    master = service("master", type_="Fixed")
+    worker = service(replicas=4, dependsOn=["master"], contextRef={"name": "told"})
+    world.apply(cluster(master, worker, at=("home", "aws")))
+    world.wait_ready(master=2, worker=4)
+    before = identities(world)
+    uids = {one["metadata"]["uid"] for one in world.get("instances")}
+    backup = saved(world)
+    stage.stop_operators()
+    kinds = "virtualclusters,clusterservices,instances,cloudaccounts,contexts,secrets"
+    world.delete(kinds, "--all")
+    for one in world.get(kinds):
+        world.merge(one["kind"], one["metadata"]["name"], {"metadata": {"finalizers": None}})
+    until("an empty namespace", lambda: not world.get(kinds))
+    done, calls = changes(world.home), len(_writes(world))
+    world.kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": backup}))
+    stage.run_operators(orphan_age_seconds=ORPHAN_AGE)
+    world.wait_ready(master=2, worker=4)
+    assert not uids & {one["metadata"]["uid"] for one in world.get("instances")}
+    assert identities(world) == before
+    listed_again(world.home)
+    assert changes(world.home) == done
+    assert len(_writes(world)) == calls
+    assert identities(world) == before
+
+
+def _writes(world: World) -> list[str]:
+    return [call.action for call in world.front.calls() if call.action in ("RunInstances", "TerminateInstances")]
