@@ -2,58 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from cloudherd.agent.actions import Report
 from cloudherd.api import Instance
 from cloudherd.api.conditions import condition, find, merged
-from cloudherd.api.meta import Condition
 
 MESSAGE = 1024
 
+State = bool | Literal["Unknown"]
+TEXT: dict[State, str] = {True: "True", False: "False", "Unknown": "Unknown"}
+LAUNCHED: dict[State, str] = {True: "Launched", False: "Refused", "Unknown": "OutcomeUnknown"}
+
+
+def is_news(record: Instance, report: Report) -> bool:
+    """Whether the Instance does not say all this already. Asked of every VM at every poll, so it builds nothing."""
+    status, launched = record.status, report.launched
+    return (
+        (report.phase is not None and report.phase != status.phase)
+        or (report.provider_id is not None and report.provider_id != status.provider_id)
+        or (report.addresses is not None and report.addresses != status.addresses)
+        or _differs(record, "Ready", report.ready, report.reason, report.message[:MESSAGE])
+        or (launched is not None and _differs(record, "Launched", launched, LAUNCHED[launched], ""))
+    )
+
+
+def _differs(record: Instance, type_: str, state: State, reason: str, message: str) -> bool:
+    old = find(record.status.conditions, type_)
+    return old is None or (old.status, old.reason, old.message) != (TEXT[state], reason, message)
+
 
 def status_patch(record: Instance, report: Report, now: float) -> dict[str, Any] | None:
-    """The status as a merge patch, or None where the Instance says all this already. `now` in Unix seconds."""
-    before = record.status
+    """The status as a merge patch, or None where it is no news. `now` in Unix seconds."""
+    if not is_news(record, report):
+        return None
+    before, generation = record.status, record.metadata.generation
+    told = [("Ready", report.ready, report.reason, report.message[:MESSAGE])]
+    if report.launched is not None:
+        told.append(("Launched", report.launched, LAUNCHED[report.launched], ""))
+    conditions = [condition(before.conditions, *one, generation=generation, now=now) for one in told]
     status = before.model_copy(
         update={
-            "observed_generation": record.metadata.generation,
+            "observed_generation": generation,
             "phase": report.phase or before.phase,
             "provider_id": report.provider_id or before.provider_id,
             "addresses": report.addresses or before.addresses,
-            "conditions": merged(before.conditions, *_conditions(record, report, now)),
+            "conditions": merged(before.conditions, *conditions),
         }
     )
-    if status.model_copy(update={"observed_generation": before.observed_generation}) == before and _known(record):
-        return None
     return status.wire()
-
-
-def _known(record: Instance) -> bool:
-    return find(record.status.conditions, "Ready") is not None
-
-
-def _conditions(record: Instance, report: Report, now: float) -> list[Condition]:
-    generation = record.metadata.generation
-    before = record.status.conditions
-    told = [
-        condition(
-            before, "Ready", report.ready, report.reason, report.message[:MESSAGE], generation=generation, now=now
-        )
-    ]
-    if report.launched is not None:
-        reason = {True: "Launched", False: "Refused"}.get(report.launched is True, "Refused")
-        if report.launched == "Unknown":
-            reason = "OutcomeUnknown"
-        told.append(condition(before, "Launched", report.launched, reason, "", generation=generation, now=now))
-    return _unmoved(record, told)
-
-
-def _unmoved(record: Instance, told: list[Condition]) -> list[Condition]:
-    """Conditions that differ only in the generation that they were observed at stay as they are."""
-    kept = []
-    for one in told:
-        old = find(record.status.conditions, one.type)
-        same = old is not None and old.model_copy(update={"observed_generation": one.observed_generation}) == one
-        kept.append(old if same and old is not None else one)
-    return kept

@@ -11,7 +11,7 @@ from cloudherd.agent.account_status import Told
 from cloudherd.agent.actions import Action, Destroy, Launch, LookUp, Lost, Nothing, Release, Report
 from cloudherd.agent.decide import decide
 from cloudherd.agent.identity import fingerprint
-from cloudherd.agent.instance_status import status_patch
+from cloudherd.agent.instance_status import is_news
 from cloudherd.agent.view import View
 from cloudherd.api import CloudAccount, Instance, ObjectKey
 from cloudherd.api.conditions import find
@@ -220,7 +220,7 @@ class AccountLoop:
                 self._later(action.until, record.key)
                 if action.provider_id:
                     self._state.holders.add(record)
-                if status_patch(record, action, self._parts.clock.now()) is not None:
+                if is_news(record, action):
                     work(record, self._reporter.write(record, action))
             case LookUp():
                 work(record, self._calls.look_up(action, track))
