@@ -27,6 +27,9 @@ from tests.faults.world import World
 BOUND = 3 * 3600.0
 """Virtual seconds in which everything must come right: the longest wait is an hour (for predecessors)."""
 
+SETTLED = 60.0
+"""How long everything must have stood as it was asked for."""
+
 
 async def calm(world: World) -> None:
     """No fault strikes any more; clouds, credentials and quotas are as they should be."""
@@ -58,10 +61,13 @@ async def calm(world: World) -> None:
 async def converge(world: World, within: float = BOUND) -> None:
     """Waits until all is as asked for, then a while longer, in which nothing may be written or called in vain."""
     end = world.clock.monotonic() + within
-    while wrong := list(differences(world)):
-        if world.clock.monotonic() > end:
-            world.violated(f"{within / 3600:.1f} h after the faults stopped: {'; '.join(wrong[:5])}")
-        await accept_losses(world)
+    since = world.clock.monotonic()
+    while world.clock.monotonic() < since + SETTLED:
+        if wrong := list(differences(world)):
+            since = world.clock.monotonic()
+            if since > end:
+                world.violated(f"{within / 3600:.1f} h after the faults stopped: {'; '.join(wrong[:5])}")
+            await accept_losses(world)
         await world.clock.sleep(15)
     world.story.tell("everything is as it was asked for")
     await quiet(world)
@@ -103,6 +109,10 @@ def differences(world: World) -> Iterator[str]:
             yield f"VirtualCluster {name} is still being deleted"
         elif condition(cluster, "Ready").get("status") != "True":
             yield f"VirtualCluster {name} is not Ready: {condition(cluster, 'Ready').get('message')}"
+        elif cluster["status"].get("observedGeneration") != cluster["metadata"]["generation"]:
+            yield f"VirtualCluster {name} was edited, and its status does not show it"
+        elif condition(cluster, "Progressing").get("status") != "False":
+            yield f"VirtualCluster {name} still changes: {condition(cluster, 'Progressing').get('message')}"
     for record in records:
         if (named(record)[0], record["spec"]["clusterName"]) not in clusters:
             yield f"Instance {named(record)[1]} is left of a cluster that is gone"

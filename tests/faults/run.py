@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from tests.fakes.clock import Stuck, run_virtually
+from tests.fakes.clock import Stuck, VirtualLoop
 from tests.faults.world import Complaints, World
+
+MOST_TURNS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +27,39 @@ class Case:
 class Outcome:
     case: str
     seed: int
-    steps: int
-    faults: Counter[str]
-    violations: list[str]
+    steps: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
     story: list[str] = field(default_factory=list)
     digest: str = ""
     virtual_seconds: float = 0.0
 
 
+class Loop(VirtualLoop):
+    """Notices a loop that turns and turns while time stands still."""
+
+    _turns, _at = 0, 0.0
+
+    def _run_once(self) -> None:
+        self._turns, self._at = (self._turns + 1, self._at) if self.time() == self._at else (0, self.time())
+        if self._turns > MOST_TURNS:
+            raise Stuck(f"time stands still at {self._at:.3f} s: a loop turns without end")
+        super()._run_once()  # type: ignore[misc]
+
+
 def run(case: Case, seed: int) -> Outcome:
-    return run_virtually(_run(case, seed))
+    outcome = Outcome(case.name, seed)
+    try:
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            runner.run(_run(case, outcome))
+    except Stuck as error:
+        outcome.violations.append(str(error))
+    return outcome
 
 
-async def _run(case: Case, seed: int) -> Outcome:
-    world = World(f"{case.name} {seed}")
+async def _run(case: Case, outcome: Outcome) -> None:
+    world = World(f"{case.name} {outcome.seed}")
+    outcome.faults, outcome.violations, outcome.story = world.dice.counts, world.violations, world.story.lines
     handler = Complaints(world.violated)
     logger = logging.getLogger()
     logger.addHandler(handler)
@@ -48,17 +69,8 @@ async def _run(case: Case, seed: int) -> Outcome:
     finally:
         logger.removeHandler(handler)
         await world.end()
-    steps = world.invariants.steps
-    return Outcome(
-        case.name,
-        seed,
-        steps,
-        world.dice.counts,
-        world.violations,
-        world.story.lines,
-        world.story.digest,
-        world.clock.monotonic(),
-    )
+    outcome.steps, outcome.digest = world.invariants.steps, world.story.digest
+    outcome.virtual_seconds = world.clock.monotonic()
 
 
 async def _script(case: Case, world: World) -> None:
