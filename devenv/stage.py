@@ -90,7 +90,7 @@ class Stage:
 
     # -- operators
 
-    def run_operators(self, programs: Mapping[str, str] = ONE_PROCESS, **settings: str) -> None:
+    def run_operators(self, programs: Mapping[str, str] = ONE_PROCESS, /, **settings: str) -> None:
         """Exactly these run afterwards, and have listed everything; one that runs with these settings goes on.
 
         `settings` are CLOUDHERD_ settings by their names in lower case.

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import http.client
 import re
+import select
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
@@ -37,7 +38,8 @@ class Front:
         self.moto = urlsplit(moto_url)
         self._lock = threading.Lock()
         self._calls: list[Ec2Call] = []
-        self._strikes: list[tuple[str, int, Callable[[], object], threading.Event]] = []
+        self._strike: Callable[[Ec2Call], object] | None = None
+        self._turn = threading.Lock()
         self.url = ""
 
     def calls(self, action: str = "") -> list[Ec2Call]:
@@ -45,23 +47,28 @@ class Front:
         with self._lock:
             return [call for call in self._calls if action in ("", call.action)]
 
-    def strike(self, action: str, number: int, blow: Callable[[], object]) -> threading.Event:
-        """`blow` is called once that many calls of this action were done, before the answer to the last one is passed
-        on. The event is set afterwards.
+    @contextmanager
+    def striking(self, blow: Callable[[Ec2Call], object]) -> Iterator[None]:
+        """Within the block `blow` is called after each call was done, before its answer is passed on.
+
+        Calls are done one at a time then, and those whose asker was killed meanwhile are not done at all.
         """
-        done = threading.Event()
-        with self._lock:
-            self._strikes.append((action, number, blow, done))
-        return done
+        self._strike = blow
+        try:
+            yield
+        finally:
+            self._strike = None
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        with self._turn if self._strike else nullcontext():
+            yield
 
     def record(self, call: Ec2Call) -> None:
         with self._lock:
             self._calls.append(call)
-            number = sum(each.action == call.action for each in self._calls)
-            due = [each for each in self._strikes if each[:2] == (call.action, number)]
-        for _, _, blow, done in due:
-            blow()
-            done.set()
+        if strike := self._strike:
+            strike(call)
 
 
 @contextmanager
@@ -90,20 +97,31 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None: ...
 
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # who asked may have been killed
+            super().handle()
+
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        try:
-            status, headers, reply = self._ask(body)
-        except (OSError, http.client.HTTPException):
-            self.close_connection = True  # as moto did
-            with suppress(OSError):
-                self.connection.shutdown(socket.SHUT_RDWR)
-            return
-        self._note(body, status, reply)
-        with suppress(OSError):  # whoever asked may have been killed
-            self._answer(status, headers, reply)
+        with self.front.turn():
+            if self._asker_is_gone():
+                self.close_connection = True
+                return
+            try:
+                status, headers, reply = self._ask(body)
+            except (OSError, http.client.HTTPException):
+                self.close_connection = True  # as moto did
+                with suppress(OSError):
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            self._note(body, status, reply)
+        self._answer(status, headers, reply)
 
     do_POST = do_GET
+
+    def _asker_is_gone(self) -> bool:
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
     def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         connection = http.client.HTTPConnection(self.front.moto.hostname or "", self.front.moto.port, timeout=60)

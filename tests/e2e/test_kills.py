@@ -3,114 +3,111 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from itertools import cycle
 
 import pytest
 
-from devenv.stage import ONE_PROCESS, TWO_PROCESSES, Stage
-from tests.e2e.world import PATIENCE, World, world_on
+from devenv.failure import Failure
+from devenv.stage import ONE_PROCESS, TWO_PROCESSES
+from tests.e2e.front import Ec2Call
+from tests.e2e.world import PATIENCE, World
 
 TWELVE = {"home master": 1, "home worker": 3, "aws master": 1, "aws worker": 7}
 SOON = 0.002
 
 
-@pytest.fixture(params=[ONE_PROCESS, TWO_PROCESSES], ids=["one process", "two processes"])
-def programs(request: pytest.FixtureRequest) -> Mapping[str, str]:
-    found: Mapping[str, str] = request.param
-    return found
-
-
-@pytest.fixture
-def world(stage: Stage, programs: Mapping[str, str]) -> Iterator[World]:
-    stage.run_operators(programs)
-    with world_on(stage) as world:
-        world.prepare()
-        yield world
-
-
 class Killer:
-    """Kills every process of the operator at a point, and starts them again."""
+    """Starts what does not run of the operator, and kills a process of it at a point."""
 
-    def __init__(self, world: World, programs: Mapping[str, str]) -> None:
+    def __init__(self, world: World, programs: Mapping[str, str] = ONE_PROCESS) -> None:
         self.world, self.programs = world, programs
+        self._victims = cycle(programs)
         self.kills = 0
-
-    def kill(self) -> None:
-        for name in self.programs:
-            self.world.stage.kill(name)
-        self.kills += 1
-
-    def at_ec2(self, action: str, number: int) -> None:
-        """EC2 has done its n-th call of an action; nobody hears the answer."""
-        struck = self.world.front.strike(action, number, self.kill)
-        assert struck.wait(PATIENCE), f"{action} number {number} did not come"
-        self.again()
-
-    def at_home(self, operation: str, number: int) -> None:
-        """Right after the n-th call of an operation at home."""
-        self._as_soon_as(f"{operation} number {number}", lambda: len(self.world.home.calls(operation)) >= number)
-
-    def after(self, seconds: float) -> None:
-        """So many seconds after the processes were ready: a point that nobody chose."""
-        begun = time.monotonic()
-        self._as_soon_as(f"{seconds} s", lambda: time.monotonic() - begun >= seconds)
-
-    def _as_soon_as(self, what: str, look: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not look():
-            assert time.monotonic() < deadline, f"{what} did not come"
-            time.sleep(SOON)
-        self.kill()
-        self.again()
 
     def again(self) -> None:
         self.world.stage.run_operators(self.programs)
 
+    def once(self, look: Callable[[], bool]) -> None:
+        """As soon as it is so; where that is for EC2 to say, before the operator hears of it."""
+        struck, lock = threading.Event(), threading.Lock()
 
-@pytest.fixture
-def killer(world: World, programs: Mapping[str, str]) -> Killer:
-    return Killer(world, programs)
+        def blow(_: Ec2Call | None = None) -> None:
+            with lock:
+                if not struck.is_set() and look():
+                    self.world.stage.kill(next(self._victims))
+                    self.kills += 1
+                    struck.set()
+
+        with self.world.front.striking(blow):
+            try:
+                self.again()
+            except Failure:
+                assert struck.is_set()  # it was killed before it was ready
+            deadline = time.monotonic() + PATIENCE
+            while not struck.wait(SOON):
+                assert time.monotonic() < deadline, f"the point did not come\n{self.world.picture()}"
+                blow()
+
+    def at(self, *, made: int = 0, ended: int = 0) -> None:
+        """As soon as so many VMs in all were made, and told to end."""
+        self.once(lambda: self._deeds(made=True) >= made and self._deeds(made=False) >= ended)
+
+    def after_seconds(self, seconds: float) -> None:
+        """So many after a start: a point that nobody chose."""
+        self.again()
+        begun = time.monotonic()
+        self.once(lambda: time.monotonic() >= begun + seconds)
+
+    def _deeds(self, *, made: bool) -> int:
+        return sum(deed.made is made for deed in self.world.deeds())
 
 
 def assert_never_too_many(world: World) -> None:
-    assert world.most() <= 12
     made = world.ever()
-    assert [name for name, count in Counter(vm.instance for vm in made).items() if count > 1] == []
-    assert len({vm.token for vm in made}) == len(made) == 12
+    told = [f"{vm.cloud} {vm.id} {vm.name} {'lives' if vm.live else 'ended'}" for vm in made]
+    assert world.most() <= 12, told
+    assert [name for name, count in Counter(vm.instance for vm in made).items() if count > 1] == [], told
+    assert len({vm.token for vm in made}) == len(made) == 12, told
 
 
-def test_killed_right_after_launches_it_ends_with_the_same_twelve(world: World, killer: Killer) -> None:
+@pytest.mark.parametrize("programs", [ONE_PROCESS, TWO_PROCESSES], ids=["one process", "agent and gateway in turn"])
+def test_killed_right_after_launches_it_ends_with_the_same_twelve(world: World, programs: Mapping[str, str]) -> None:
+    killer = Killer(world, programs)
+    killer.again()
     world.apply(world.cluster())
-    killer.at_home("create_vm", 1)
-    killer.at_ec2("RunInstances", 1)
-    killer.at_home("create_vm", 3)
-    for number in (2, 4, 8):
-        killer.at_ec2("RunInstances", number)
+    for number in (1, 2, 4, 5, 6, 9):
+        killer.at(made=number)
+    killer.again()
     world.wait_ready(master=2, worker=10)
     assert killer.kills == 6
     assert world.counts() == TWELVE
     assert_never_too_many(world)
 
 
-def test_killed_at_moments_nobody_chose_it_ends_with_the_same_twelve(world: World, killer: Killer) -> None:
-    chance = random.Random(4)
+def test_killed_at_moments_nobody_chose_it_ends_with_the_same_twelve(world: World) -> None:
+    killer, chance = Killer(world), random.Random(4)
     world.apply(world.cluster())
     for _ in range(5):
-        killer.after(chance.uniform(0, 2.5))
+        killer.after_seconds(chance.uniform(0, 2.5))
+    killer.again()
     world.wait_ready(master=2, worker=10)
     assert world.counts() == TWELVE
     assert_never_too_many(world)
 
 
-def test_killed_while_a_cluster_goes_it_leaves_nothing(world: World, killer: Killer) -> None:
+def test_killed_while_a_cluster_goes_it_leaves_nothing(world: World) -> None:
+    killer = Killer(world)
     world.apply(world.cluster())
     world.wait_ready(master=2, worker=10)
     service = {vm.id: vm.service for vm in world.vms()}
     world.delete("virtualcluster", "batch")
-    killer.at_home("destroy_vm", 2)
-    killer.at_ec2("TerminateInstances", 8)
+    for number in (2, 8, 11):
+        killer.at(ended=number)
+    killer.again()
     world.wait_gone("virtualcluster", "batch")
     assert world.vms() == []
     order = [service[deed.id] for deed in world.deeds() if not deed.made]
