@@ -87,13 +87,7 @@ def _conflict(vm: VM, track: Track, view: View) -> Action:
     patience = since + view.capabilities.visibility_seconds
     if not bears_identity(vm.tags) and view.monotonic < patience:
         return Nothing(until=patience)
-    return Report(
-        False,
-        "IdentityConflict",
-        f"the VM {vm.id} does not bear this Instance's identity tags, so it is not touched",
-        phase="Failed",
-        tell=True,
-    )
+    return Lost("IdentityConflict", f"the VM {vm.id} does not bear this Instance's identity tags, so it is not touched")
 
 
 # -- without a VM yet

@@ -23,10 +23,8 @@ class AgentSettings:
     unknown_writes_per_second: int = 20
     late_creation: float = 600
     """How long a creation of unknown outcome may still bring a VM."""
-    crash_creation: float = 60
-    """The same for one that an earlier process may have left under way. A VM that comes later still is an orphan, which
-    the sweep finds.
-    """
+    crash_creation: float = 600
+    """The same for one that an earlier process may have left under way."""
     full_first: float = 60
     full_longest: float = 1800
     denied_longest: float = 300

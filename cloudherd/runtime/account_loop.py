@@ -204,7 +204,7 @@ class AccountLoop:
             state.lost[record.uid] = (record, action)
         elif record.deleting or view.monotonic >= track.not_before:
             state.lost.pop(record.uid, None)
-        if brakes.is_moving(record, track, action):
+        if brakes.is_moving(record, track, action, view.monotonic):
             state.moving.add(record.uid)
         else:
             state.moving.discard(record.uid)

@@ -123,9 +123,11 @@ class AccountState:
     """Whether something has changed that concerns other Instances than the one at hand."""
     released: set[str] = field(default_factory=set)
     """Instances that we are letting go, by uid: others that vanish do so behind our back."""
-    robbed_at: float = -1.0
-    """When (monotonic) an Instance last vanished behind our back; its VM may be younger than the listing."""
-    swept: float = -1.0
+    outdated_at: float = -1.0
+    """Nothing is launched by a listing from before this time (monotonic): an Instance vanished behind our back, whose
+    VM may be younger, or the cloud could not be reached.
+    """
+    swept: float = float("-inf")
     """The begin of the listing that was last swept for orphans."""
     unknown_from: float = -1.0
     unknown_written: int = 0
@@ -141,7 +143,7 @@ class AccountState:
     def vanished(self, uid: str, monotonic: float) -> None:
         """The Instance is gone from the cluster, by our own hand or behind our back."""
         if uid not in self.released:
-            self.robbed_at = monotonic
+            self.outdated_at = monotonic
         if uid not in self.busy:
             self.forget(uid)
 

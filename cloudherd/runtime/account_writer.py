@@ -13,6 +13,8 @@ from cloudherd.runtime.account_state import AccountState, Parts
 from cloudherd.runtime.kinds import CLOUD_ACCOUNT
 from cloudherd.runtime.records import Gone
 
+TOLD = {"Ready": "the account can be used", "CapacityAvailable": "there is room on the account"}
+
 
 class AccountWriter:
     def __init__(self, state: AccountState, parts: Parts) -> None:
@@ -67,11 +69,12 @@ class AccountWriter:
         return AccountStatus(limit=limit, used=facts.used, foreign=facts.foreign)
 
     async def _tell(self, before: CloudAccount, after: CloudAccount) -> None:
-        old, new = (find(one.status.conditions, "Ready") for one in (before, after))
-        if new is None or _same(old, new) or (old is None and new.status != "False"):
-            return
-        message = new.message or "the account can be used"
-        await self._parts.events.emit(after, "Normal" if new.status == "True" else "Warning", new.reason, message)
+        for type_ in ("Ready", "CapacityAvailable"):
+            old, new = (find(one.status.conditions, type_) for one in (before, after))
+            if new is None or _same(old, new) or (old is None and new.status != "False"):
+                continue
+            message = new.message or TOLD[type_]
+            await self._parts.events.emit(after, "Normal" if new.status == "True" else "Warning", new.reason, message)
 
 
 def _same(old: Condition | None, new: Condition) -> bool:

@@ -4,7 +4,7 @@ sweep.
 
 from __future__ import annotations
 
-from cloudherd.agent.actions import Action, Lost, Report
+from cloudherd.agent.actions import Action, Lost, Nothing, Report
 from cloudherd.agent.loss import judge, was_up
 from cloudherd.agent.memory import Track
 from cloudherd.agent.sweep import Orphan, sweep
@@ -17,6 +17,8 @@ from cloudherd.runtime.store import Unreadable
 
 STALE = "Stale"
 UNREACHABLE = "AccountUnreachable"
+STUCK = ("IdentityConflict", "AccountRepointed", "PredecessorRuns")
+LONG = 30.0  # seconds of waiting during which no listing brings news
 
 
 def hold(state: AccountState, parts: Parts, account: CloudAccount) -> str:
@@ -31,16 +33,20 @@ def hold(state: AccountState, parts: Parts, account: CloudAccount) -> str:
     if not keeper.held(parts.store, account):
         return "NotHeld"
     seen = state.seen
-    if seen is None or seen.begun < state.robbed_at or now - seen.begun > parse_duration(account.spec.poll_interval):
+    if seen is None or seen.begun < state.outdated_at or now - seen.begun > parse_duration(account.spec.poll_interval):
         return STALE
     return ""
 
 
-def is_moving(record: Instance, track: Track, action: Action) -> bool:
+def is_moving(record: Instance, track: Track, action: Action, now: float) -> bool:
     """Whether its VM is on its way up or down, so that the next listing will bring news."""
+    if isinstance(action, Lost) or (isinstance(action, Report) and action.reason in STUCK):
+        return False
+    if isinstance(action, Nothing) and action.until is not None and action.until > now + LONG:
+        return False
     if record.deleting:
         return FINALIZER in record.metadata.finalizers
-    if record.status.phase in ("Ready", "Failed") or isinstance(action, Lost):
+    if record.status.phase in ("Ready", "Failed"):
         return False
     return bool(vm_id_of(record, track)) or track.unsettled_since(record) is not None
 
@@ -133,7 +139,9 @@ def _lost(record: Instance, loss: Lost) -> tuple[Instance, Report]:
 def orphans(state: AccountState, parts: Parts) -> list[Orphan]:
     """Those to be ended now: looked for once after each good listing, never before all is known."""
     seen = state.seen
-    if seen is None or seen.begun <= state.swept or state.facts.trouble is not None or state.freeze is not None:
+    if seen is None or seen.begun < state.swept + parts.settings.sweep_interval:
+        return []
+    if state.facts.trouble is not None or state.facts.freeze:
         return []
     state.swept = seen.begun
     store = parts.store

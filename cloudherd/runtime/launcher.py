@@ -1,5 +1,4 @@
-"""Carries out a launch: checks once more, claims where the cloud knows no tokens, calls, and writes down what came of
-it.
+"""Carries out a launch: checks once more, claims where there are no tokens, calls, and writes down what came of it.
 
 The answer is written until it stands or the Instance is gone; then the VM goes too, for nobody else knows of it yet.
 """
@@ -8,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from cloudherd.agent.actions import Launch, Report
 from cloudherd.agent.checks import objection, refused
@@ -30,6 +30,22 @@ from cloudherd.runtime.user_data import UserData, UserDataMissing
 
 log = logging.getLogger(__name__)
 
+IN_DOUBT = (ErrorKind.UNKNOWN, ErrorKind.UNREACHABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A launch. `claim`: to be claimed first; `doubt`: an earlier attempt may still bring a VM."""
+
+    record: Instance
+    account: CloudAccount
+    track: Track
+    view: View
+    scope: str
+    cloud: Cloud
+    claim: bool
+    doubt: bool
+
 
 class Launcher:
     def __init__(
@@ -51,80 +67,89 @@ class Launcher:
         self._user_data = user_data
 
     async def launch(self, key: ObjectKey, uid: str) -> None:
-        """The launch of one Instance, once there is a slot for it. ApiError, CloudError: try again later."""
+        """The launch of one Instance, once there is a slot for it. ApiError: try again later."""
         async with self._state.slots:
-            ready = self._still_due(key, uid)
-            if ready is None:
+            due = self._still_due(key, uid)
+            user_data = await self._read(due) if due else None
+            due = self._still_due(key, uid)  # the world may have changed while that was read
+            if due is None or user_data is None:
                 return
-            record, account, track, claim = ready
-            doubt = track.unsettled_since(record) is not None
-            no = self._objection(record, account)
+            no = self._objection(due)
             if no is not None:
-                await self._refuse(record, track, *no, doubt=doubt)
+                await self._refuse(due, *no)
                 return
-            probing = bool(self._state.full.marks)
-            if not self._state.full.may_probe(*fingerprint(record.spec), record.uid):
+            what, probing = fingerprint(due.record.spec), bool(self._state.full.marks)
+            if not self._state.full.may_probe(*what, uid):
                 return
-            self._state.holders.add(record)  # before anything is awaited: the next one counts it
+            self._state.holders.add(due.record)  # before anything is awaited: the next one counts it
             try:
-                await self._attempt(record, account, track, claim=claim)
+                await self._attempt(due, user_data)
             finally:
-                self._state.full.ended(record.uid)
+                self._state.full.ended(uid)
                 self._state.look_again = self._state.look_again or probing
 
-    def _still_due(self, key: ObjectKey, uid: str) -> tuple[Instance, CloudAccount, Track, bool] | None:
-        """The Instance and its account as they are now, if it is still to be launched."""
+    async def _read(self, due: _Due) -> bytes | None:
+        """Its user data; None where the Instance was refused for them."""
+        try:
+            user_data = await self._user_data.of(due.record)
+        except UserDataMissing as missing:
+            await self._refuse(due, "UserDataMissing", str(missing))
+            return None
+        most = due.cloud.capabilities.max_user_data
+        if len(user_data) > most:
+            message = f"its user data has {len(user_data)} bytes, but the cloud takes only {most}"
+            await self._refuse(due, "UserDataTooLarge", message)
+            return None
+        return user_data
+
+    def _still_due(self, key: ObjectKey, uid: str) -> _Due | None:
+        """The Instance with all that its launch needs, as it is now, if it is still to be launched."""
         record, account = self._parts.store.instance(key), self._parts.store.account(self._state.key)
         if record is None or account is None or record.uid != uid:
             return None
-        track = self._state.track(record, self._parts.clock.monotonic())
-        action = decide(record, track, self._view(account))
-        return (record, account, track, action.claim) if isinstance(action, Launch) else None
+        track, view = self._state.track(record, self._parts.clock.monotonic()), self._view(account)
+        action = decide(record, track, view)
+        if not isinstance(action, Launch) or view.seen is None or self._link.cloud is None:
+            return None
+        doubt = track.unsettled_since(record) is not None
+        return _Due(record, account, track, view, view.seen.scope, self._link.cloud, action.claim, doubt)
 
-    def _objection(self, record: Instance, account: CloudAccount) -> tuple[str, str] | None:
+    def _objection(self, due: _Due) -> tuple[str, str] | None:
         """Why it is not even tried, as (reason, message)."""
-        mark = self._state.full.blocks(*fingerprint(record.spec))
+        mark = self._state.full.blocks(*fingerprint(due.record.spec))
         if mark is not None:
             return mark.reason, mark.message
-        namespace = self._parts.store.entry("namespaces", ObjectKey("", record.namespace))
+        namespace = self._parts.store.entry("namespaces", ObjectKey("", due.record.namespace))
         labels = namespace.metadata.labels if isinstance(namespace, Resource) else {}
         images = [image.id for image in (self._state.facts.images or {}).values()]
-        held = self._state.holders.without(record)
+        held = self._state.holders.without(due.record)
         held.instances += len(self._state.unreadable)
-        return objection(record, account, labels, images, held)
+        return objection(due.record, due.account, labels, images, held)
 
-    async def _refuse(self, record: Instance, track: Track, reason: str, message: str, *, doubt: bool) -> None:
-        if not doubt:
-            self._state.holders.discard(record.uid)
-        await self._reporter.write(record, refused(reason, message, track, doubt=doubt))
+    async def _refuse(self, due: _Due, reason: str, message: str) -> None:
+        if not due.doubt:
+            self._state.holders.discard(due.record.uid)
+        await self._reporter.write(due.record, refused(reason, message, due.track, doubt=due.doubt))
 
-    async def _attempt(self, record: Instance, account: CloudAccount, track: Track, *, claim: bool) -> None:
-        doubt, view, cloud = track.unsettled_since(record) is not None, self._view(account), self._link.cloud
-        try:
-            user_data = await self._user_data.of(record)
-        except UserDataMissing as missing:
-            await self._refuse(record, track, "UserDataMissing", str(missing), doubt=doubt)
-            return
-        if claim:
+    async def _attempt(self, due: _Due, user_data: bytes) -> None:
+        state, track, record = self._state, due.track, due.record
+        if due.claim:
             record = await self._claim(record)
             track.unknown_at = self._parts.clock.monotonic()
-        current = self._parts.store.instance(record.key)
-        if cloud is None or view.seen is None or current is None or current.uid != record.uid or current.deleting:
-            return
         began = self._parts.clock.monotonic()
         try:
-            vm = await cloud.create_vm(self._request(record, user_data))
+            vm = await due.cloud.create_vm(self._request(record, user_data))
         except CloudError as error:
-            if error.kind not in (ErrorKind.UNKNOWN, ErrorKind.UNREACHABLE) and not doubt:
+            if error.kind not in IN_DOUBT and not due.doubt:
                 track.unknown_at, track.claim_void = None, True
-            await self._failed(error, record, account, track, began, doubt=doubt)
+            await self._failed(error, due, began)
             return
         track.launched_at, track.vm_id = self._parts.clock.monotonic(), vm.id
-        self._state.full.succeeded(*fingerprint(record.spec))
-        self._state.throttled.end()
-        self._state.launches_denied.end()
-        self._state.denied = None
-        await self._write_down(record, adopted(record, vm, track, view, view.seen.scope), cloud, vm)
+        state.full.succeeded(*fingerprint(record.spec))
+        state.throttled.end()
+        state.launches_denied.end()
+        state.denied = None
+        await self._write_down(record, adopted(record, vm, track, due.view, due.scope), due.cloud, vm)
         track.worked()
         track.unknown_at = None
 
@@ -172,33 +197,41 @@ class Launcher:
                 return
 
     async def _end_unrecorded(self, record: Instance, vm: VM, cloud: Cloud) -> None:
-        """Its Instance went while it was being made."""
-        live = await self._parts.api.get(INSTANCE, record.namespace, record.name)
-        if live is not None and (live.get("spec") or {}).get("id") == record.spec.id:
-            return  # restored meanwhile: it finds its VM by its tags
-        log.warning("the VM %s is ended again, for Instance %s went while it was being made", vm.id, record.key)
-        await cloud.destroy_vm(vm.id)
+        """Its Instance went while it was being made. Tried until it works: else only the sweep would find the VM."""
+        pause = self._parts.settings.retry_first
+        while True:
+            try:
+                live = await self._parts.api.get(INSTANCE, record.namespace, record.name)
+                if live is not None and (live.get("spec") or {}).get("id") == record.spec.id:
+                    return  # restored meanwhile: it finds its VM by its tags
+                await cloud.destroy_vm(vm.id)
+            except (ApiError, CloudError):
+                await self._parts.clock.sleep(pause)
+                pause = min(self._parts.settings.retry_longest, pause * 2)
+            else:
+                log.warning("the VM %s was ended again: Instance %s went while it was made", vm.id, record.key)
+                return
 
     # -- what the cloud says instead of a VM
 
-    async def _failed(
-        self, error: CloudError, record: Instance, account: CloudAccount, track: Track, began: float, *, doubt: bool
-    ) -> None:
+    async def _failed(self, error: CloudError, due: _Due, began: float) -> None:
         state, settings, monotonic = self._state, self._parts.settings, self._parts.clock.monotonic()
-        refusal = refusal_of(error, record, state.facts.sizes, state.facts.images)
+        refusal = refusal_of(error, due.record, state.facts.sizes, state.facts.images)
         if refusal is not None:
             now = self._parts.clock.now()
             state.full.refused(refusal.key, refusal.reason, refusal.message, began=began, monotonic=monotonic, now=now)
             state.ask_limits = True
             await self._writer.publish()  # first the account, so that nobody binds another one to it
-            await self._refuse(record, track, refusal.reason, refusal.message, doubt=doubt)
+            await self._refuse(due, refusal.reason, refusal.message)
         elif error.kind is ErrorKind.THROTTLED:
             state.throttled.extend(monotonic, settings.retry_first, settings.retry_longest, began=began)
         elif error.kind is ErrorKind.DENIED:
             state.launches_denied.extend(monotonic, settings.full_first, settings.denied_longest, began=began)
-            state.denied = state.facts.trouble = state.facts.credentials = trouble_of(error, account)
+            state.denied = state.facts.trouble = state.facts.credentials = trouble_of(error, due.account)
         else:
-            track.unknown_at = monotonic
-            track.failed(monotonic, settings.retry_first, settings.retry_longest)
+            if error.kind is ErrorKind.UNREACHABLE:
+                state.outdated_at = monotonic  # the others wait until the cloud can be listed again
+            due.track.unknown_at = monotonic
+            due.track.failed(monotonic, settings.retry_first, settings.retry_longest)
             message = f"whether the cloud launched it is not known yet: {error}"
-            await self._reporter.write(record, Report(False, "OutcomeUnknown", message, launched="Unknown"))
+            await self._reporter.write(due.record, Report(False, "OutcomeUnknown", message, launched="Unknown"))

@@ -287,11 +287,13 @@ async def test_a_copy_in_another_cluster_touches_nothing_until_it_is_told_to_tak
         ({"image": "somebody-elses"}, "ImageMissing"),
         ({"userDataRef": {"name": "keys"}}, "UserDataMissing"),
         ({"userDataRef": {"name": "none"}}, "UserDataMissing"),
+        ({"userDataRef": {"name": "big"}}, "UserDataTooLarge"),
     ],
 )
 @on_virtual_time
 async def test_the_agent_trusts_no_instance(spec: dict[str, Any], reason: str) -> None:
     async with agent_at_work() as world:
+        await world.secret("big", "cloudherd.dev/user-data", userData="x" * 16385)
         await world.clock.advance(5)
         await world.instance("batch-worker-0", **spec)
         await world.clock.until(world.all_are("Failed", 1), within=5)

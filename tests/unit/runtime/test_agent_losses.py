@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 
+from cloudherd.agent.settings import AgentSettings
 from cloudherd.clouds.protocol import CloudError, ErrorKind, VMState
 from cloudherd.runtime import kinds
 from tests.fakes.agentworld import World, agent_at_work
@@ -221,3 +222,36 @@ async def test_nothing_is_forgotten_while_the_cloud_refuses_to_end_it() -> None:
         world.home.fault = None
         await world.clock.until(lambda: len(world.records()) == 1, within=400)
         assert len(world.home.alive()) == 1
+
+
+@on_virtual_time
+async def test_a_cloud_that_forgets_the_tags_of_all_vms_at_once_is_not_believed() -> None:
+    async with agent_at_work() as world:
+        await some_ready(world, 8)
+        tags = {one.id: one.tags for one in world.home.alive()}
+        for one in world.home.alive():
+            one.tags = {}
+        await world.clock.until(lambda: world.condition("MassLoss") is not None, within=200)
+        await world.clock.advance(1000)
+        assert set(world.phases().values()) == {"Ready"}
+        for one in world.home.alive():
+            one.tags = tags[one.id]
+        await world.clock.until(lambda: world.condition("Ready").status == "True", within=70)  # type: ignore[union-attr]
+        assert {world.ready(name).reason for name in world.records()} == {"ServiceReady"}
+
+
+@on_virtual_time
+async def test_a_launch_that_does_not_reach_the_cloud_holds_the_others_back_until_it_is_listed_again() -> None:
+    async with agent_at_work(settings=AgentSettings(concurrent_launches=2)) as world:
+        await world.clock.advance(5)
+
+        def fault(operation: str, when: When, what: str) -> None:
+            if world.clock.monotonic() < 100:
+                raise DOWN
+
+        world.home.fault = fault
+        await world.instances(20)
+        await world.clock.advance(90)
+        assert world.home.count("create_vm") <= 4
+        await world.clock.until(world.all_are("Ready", 20), within=200)
+        assert len(world.home.machines) == 20

@@ -283,6 +283,24 @@ async def test_creation_accepted_that_ends_in_an_error_fails_with_the_clouds_wor
         assert not world.home.alive()
 
 
+@on_virtual_time
+async def test_a_vm_whose_record_was_torn_away_while_it_was_made_is_ended_whatever_it_takes() -> None:
+    async with agent_at_work(latency=5) as world:
+        await world.clock.advance(30)
+        await world.instance("batch-worker-0")
+        await world.clock.advance(2)
+        await world.user.patch(kinds.INSTANCE, NAMESPACE, "batch-worker-0", {"metadata": {"finalizers": []}})
+        await world.delete("batch-worker-0")
+        loses_replies(world.home, of="destroy_vm", times=2)
+
+        async def fault(call: Call, when: When) -> None:
+            if call.verb == "get" and call.kind == kinds.INSTANCE and world.clock.monotonic() < 60:
+                raise ApiError("InternalError", "", 500)
+
+        world.server.fault = fault
+        await world.clock.until(lambda: not world.home.alive() and bool(world.home.machines), within=100)
+
+
 @pytest.mark.parametrize("capabilities", [TOKENS, NO_TOKENS], ids=["tokens", "no tokens"])
 @on_virtual_time
 async def test_two_agents_by_mistake_make_no_vm_twice(capabilities: Capabilities) -> None:
