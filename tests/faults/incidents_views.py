@@ -34,8 +34,8 @@ async def bad_list_at_start(world: World) -> None:
     clouds(world)
     await begin(world, workers=world.dice.number(2, 8), sites=world.dice.number(1, 2))
     made = sum(world.invariants.launches.values())
-    share = world.dice.one_of((0.0, 0.0, 0.5))
-    bad = [kind for kind in kinds.GATEWAY_READS if world.dice.chance(0.5)] or [kinds.INSTANCE]
+    share = world.dice.one_of((0.0, 0.3, 0.7))
+    bad = [kind for kind in kinds.GATEWAY_READS if world.dice.chance(0.8 if kind == kinds.INSTANCE else 0.3)]
 
     def edit(kind: Kind, objects: list[Object]) -> list[Object]:
         if kind.plural not in [one.plural for one in bad]:
@@ -50,7 +50,7 @@ async def bad_list_at_start(world: World) -> None:
     world.on_start = spoil
     background(world, {"api: refused with 500": world.dice.one_of((0.0, 0.2))})
     await away(world, world.dice.skewed(1, 60))
-    await world.clock.sleep(world.dice.skewed(60, 3000))
+    await world.clock.sleep(world.dice.between(60, 2400))
     world.on_start = lambda _: None
     await end(world)
     tally(world)

@@ -24,7 +24,7 @@ from cloudherd.plan.amount import Amount
 from cloudherd.plan.outcomes import Outcomes
 from cloudherd.plan.records import Records
 from cloudherd.runtime import account_poll, calls, executor, keeper, launcher
-from cloudherd.runtime.kinds import CLOUD_ACCOUNT
+from cloudherd.runtime.kinds import CLOUD_ACCOUNT, INSTANCE
 from tests.faults.world import World
 
 
@@ -60,6 +60,16 @@ def _settings(**changes: Any) -> Callable[[], AbstractContextManager[Any]]:
 
 
 # -- the bugs
+
+
+def _without_finalizer(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def create(self: Any, kind: Any, body: Any) -> None:
+        if kind == INSTANCE:
+            body["metadata"].pop("finalizers")
+        await original(self, kind, body)
+
+    return create
+
 
 _numbers = count()
 
@@ -135,7 +145,7 @@ MUTANTS = (
     Mutant(
         "record without finalizer",
         ("deleted-during-create", "mix"),
-        _patches((executor, "INSTANCE_FINALIZER", "cloudherd.dev/nothing")),
+        _patches((executor.Executor, "_create", _without_finalizer(executor.Executor._create))),
     ),
     Mutant(
         "record after launch",  # where there are no tokens, the claim is the record of the attempt

@@ -246,8 +246,10 @@ class Uplink:
         # Once it is sent, it takes place whatever becomes of the caller.
         sent = asyncio.ensure_future(self._take_place(action))
         sent.add_done_callback(_heard)
-        answer = await asyncio.shield(sent)
-        self._caller.step(f"after {label}")
+        try:
+            answer = await asyncio.shield(sent)
+        finally:
+            self._caller.step(f"after {label}")
         if dice.hits("cloud: answer lost"):
             sky.story.tell(f"the answer to {label} is lost")
             raise CloudError(ErrorKind.UNKNOWN, "ConnectionReset", "the connection broke")
