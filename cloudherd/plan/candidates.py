@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cloudherd.api import CloudAccount, ObjectKey, VirtualCluster
 from cloudherd.api.cluster import AccountEntry, Machine, Service
 from cloudherd.api.conditions import find
 from cloudherd.api.instance import Resources
+from cloudherd.api.quantity import parse_quantity
 from cloudherd.plan.model import ClusterView, Offer
 
 
@@ -135,8 +137,14 @@ def offer_of(choice: Choice, account: CloudAccount) -> Offer | str:
     known = next((item for item in account.status.flavors if item.name == flavor), None)
     if known is None:
         return f"has the flavor {flavor} as {account.spec.flavors[flavor]}, which its cloud does not know"
-    resources = Resources(cpus=known.cpus, memory=int(known.memory_bytes))
+    resources = _resources(known.cpus, known.memory)
     return Offer(flavor, image, known.id, account.spec.images[image], choice.options, resources)
+
+
+@lru_cache(maxsize=1024)
+def _resources(cpus: float, memory: str) -> Resources:
+    """There are few sizes, and all plans ask for them."""
+    return Resources(cpus=cpus, memory=int(parse_quantity(memory)))
 
 
 def services_of(cluster: VirtualCluster) -> tuple[list[Service], list[Service]]:

@@ -17,7 +17,6 @@ from cloudherd.api import CloudAccount, Instance, ObjectKey
 from cloudherd.api.instance import Resources
 from cloudherd.plan.amount import NOTHING, Amount
 from cloudherd.plan.model import Stranger, Waiting
-from cloudherd.plan.phase import is_ending
 from cloudherd.plan.room import Room, ceiling_of
 
 
@@ -219,7 +218,8 @@ def turns(free: int, mine: ObjectKey, counts: Mapping[ObjectKey, int], wanted: M
 def _entry(instance: Instance | Stranger | None) -> _Entry | None:
     if isinstance(instance, Instance):
         flavor = instance.spec.flavor if instance.status.provider_id else ""
-        return _Entry(instance.account, Amount.of(instance.spec.resources), is_ending(instance), flavor)
+        ending = instance.deleting or instance.status.phase == "Failed"
+        return _Entry(instance.account, Amount.of(instance.spec.resources), ending, flavor)
     if instance is None or instance.account is None:
         return None
     return _Entry(instance.account, Amount(1), ending=False, flavor="")

@@ -7,6 +7,7 @@ is asked for, what is there, what is outdated, where the missing go, what may be
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 from cloudherd.api import ObjectKey
 from cloudherd.api.instance import Resources
@@ -31,6 +32,7 @@ from cloudherd.plan.room import Room
 from cloudherd.plan.service_status import service_statuses
 from cloudherd.plan.status import refused_status, status
 from cloudherd.plan.teardown import teardown
+from cloudherd.plan.vm import Vm, vms_of
 
 FINALIZER = f"{GROUP}/cluster"
 
@@ -47,16 +49,19 @@ def plan_cluster(view: ClusterView, ledger: Ledger, memory: Memory, now: float, 
     if circle := loop_in(cluster.spec):
         why = f"spec.services depend on one another in a circle, {circle}; remove one of these from dependsOn"
         return Plan(status=refused_status(view, "DependencyCircle", why, now), memory=memory)
-    return _Planner(view, ledger, remembered(view, memory, now, monotonic), now, monotonic).run()
+    vms = vms_of(view.instances, memory.vms)
+    return _Planner(view, vms, ledger, remembered(view, vms, memory, now, monotonic), now, monotonic).run()
 
 
 class _Planner:
     """One plan's working: each step reads what the steps before it found."""
 
-    def __init__(self, view: ClusterView, ledger: Ledger, memory: Memory, now: float, monotonic: float) -> None:
+    def __init__(
+        self, view: ClusterView, vms: Sequence[Vm], ledger: Ledger, memory: Memory, now: float, monotonic: float
+    ) -> None:
         self.view, self.ledger, self.memory, self.now, self.monotonic = view, ledger, memory, now, monotonic
         self.desired: Desired = desired(view)
-        self.observed: Observed = observe(view, self.desired.counts, memory, monotonic)
+        self.observed: Observed = observe(view, vms, self.desired.counts, memory, monotonic)
         self.rooms = {candidate.key: self._room(candidate) for candidate in self.observed.order}
 
     def run(self) -> Plan:
@@ -73,13 +78,12 @@ class _Planner:
         if candidate.account is None:
             return Room(NOTHING, 0, 0, 0, "")
         room = self.ledger.room(candidate.account, self.view.cluster.key, candidate.max_instances)
-        for one in self.observed.records.late:
-            if one.account == candidate.key:
-                room.give_back(Amount.of(one.spec.resources), one.spec.flavor)
-        for one in self.observed.records.failed:
-            ready = one.condition("Ready")
-            if one.account == candidate.key and ready and ready.reason == "CloudFull":
-                room.full = (*room.full, (one.spec.flavor, "", ready.message))
+        for vm in self.observed.records.late:
+            if vm.account == candidate.key:
+                room.give_back(Amount.of(vm.instance.spec.resources), vm.instance.spec.flavor)
+        for vm in self.observed.records.failed:
+            if vm.account == candidate.key and vm.verdict and vm.verdict.reason == "CloudFull":
+                room.full = (*room.full, (vm.instance.spec.flavor, "", vm.verdict.message))
         return room
 
     # -- what is to be placed
@@ -152,10 +156,10 @@ class _Planner:
 
     def _unused_user_data(self, create: list[CreateInstance]) -> tuple[str, ...]:
         """Secrets that no record names and no VM will boot with. An unreadable record may name any: none goes then."""
-        if self.view.strangers:
+        unused = self.view.user_data - self.observed.outcomes.secrets() - {one.user_data.secret for one in create}
+        if self.view.strangers or not unused:
             return ()
-        used = {one.spec.user_data_ref.name for one in self.view.instances} | self.observed.outcomes.secrets()
-        return tuple(sorted(self.view.user_data - used - {one.user_data.secret for one in create}))
+        return tuple(sorted(unused - {one.spec.user_data_ref.name for one in self.view.instances}))
 
     def _holds(self, assignment: Assignment) -> dict[ObjectKey, tuple[Resources, ...]]:
         holds: dict[ObjectKey, tuple[Resources, ...]] = defaultdict(tuple)

@@ -21,8 +21,10 @@ def creations(
     observed: Observed, assignment: Assignment, rooms: Mapping[ObjectKey, Room], ledger: Ledger
 ) -> list[CreateInstance]:
     """The Instances to create, fixed services first."""
+    if not assignment.places.total():
+        return []
     view, create = observed.view, list[CreateInstance]()
-    own = {one.name for one in view.instances} | {one.name for one in view.strangers}
+    own = {vm.name for vm in observed.records.vms} | {one.name for one in view.strangers}
     accounts = _Accounts(observed, rooms, ledger)
     for service in (*observed.fixed, *observed.scalable):
         slots = free_slots(view.cluster.name, service.name, own, view.taken)

@@ -34,9 +34,11 @@ def desired(view: ClusterView) -> Desired:
             count = clamp(service, existing.spec.replicas if service.replicas is None else service.replicas)
             _reconcile(view, service, existing, count, result)
         result.counts[service.name] = count
-    named = {service.name for service in view.cluster.spec.services}
-    used = {instance.spec.service_name for instance in view.instances} | {one.service for one in view.strangers}
-    result.drop = [one for name, one in sorted(view.services.items()) if name not in named | used]
+    unnamed = view.services.keys() - {service.name for service in view.cluster.spec.services}
+    if unnamed:
+        unnamed -= {instance.spec.service_name for instance in view.instances}
+        unnamed -= {stranger.service for stranger in view.strangers}
+    result.drop = [view.services[name] for name in sorted(unnamed)]
     return result
 
 

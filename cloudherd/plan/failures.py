@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from cloudherd.api import Instance, ObjectKey
+from cloudherd.api import ObjectKey
 from cloudherd.api.conditions import is_true
 from cloudherd.api.quantity import parse_duration
 from cloudherd.plan.model import ClusterView, Memory
-from cloudherd.plan.phase import is_ready
 from cloudherd.plan.records import At
+from cloudherd.plan.vm import Vm
 
 NO_FAILURE = frozenset({"CloudFull", "ImageMissing", "FlavorMissing", "Invalid"})
 """Refusals that the account remembers itself, and placement passes it over."""
@@ -26,46 +26,46 @@ def backoff(count: int, *, fixed: bool) -> float:
     return 0.0 if count <= free else min(LONGEST, FIRST * 2.0 ** (count - free - 1))
 
 
-def remembered(view: ClusterView, memory: Memory, now: float, monotonic: float) -> Memory:
-    """The memory with what the Instances say now. A service that gets ready somewhere has no failures there."""
-    waiting = _waiting(view, memory, monotonic)
+def remembered(view: ClusterView, vms: Sequence[Vm], memory: Memory, now: float, monotonic: float) -> Memory:
+    """The memory with what the Instances say now. Launches that were under way together fail as one; a service that gets
+    ready somewhere has no failures there.
+    """
+    waiting = _waiting(view, vms, memory, monotonic)
     failures = _from_status(view, now, monotonic) if memory.fresh else dict(memory.failures)
-    for one in view.instances:
-        if _at(one) in failures and one.uid not in memory.proven and is_ready(one):
-            del failures[_at(one)]
-    late = {uid for uid, left in time_left(view, waiting, monotonic).items() if left <= 0}
-    failed = {one.uid: one for one in view.instances if one.uid in late or one.status.phase == "Failed"}
-    for one in failed.values():
-        if one.uid not in memory.blamed and (one.uid in late or _is_launch_failure(one)):
-            count = failures.get(_at(one), (0, 0.0))[0] + 1
-            wait = backoff(count, fixed=one.spec.service_name in _fixed(view))
-            failures[_at(one)] = (count, monotonic + wait)
-    proven = frozenset(one.uid for one in view.instances if _at(one) in failures and is_ready(one))
-    return Memory(waiting, failures, frozenset(failed), proven, fresh=False)
+    for at in {(vm.service, vm.account) for vm in _ready(vms, failures) if vm.uid not in memory.proven}:
+        del failures[at]
+    late = {uid for uid, left in time_left(view, vms, waiting, monotonic).items() if left <= 0}
+    failed = [vm for vm in vms if vm.uid in late or _is_launch_failure(vm)]
+    again = {(vm.service, vm.account) for vm in failed if vm.uid not in memory.blamed}
+    for at in again:
+        count = failures.get(at, (0, 0.0))[0] + 1
+        failures[at] = (count, monotonic + backoff(count, fixed=at[0] in _fixed(view)))
+    blamed = frozenset(vm.uid for vm in vms if vm.uid in memory.blamed or (vm.service, vm.account) in again)
+    proven = frozenset(vm.uid for vm in _ready(vms, failures))
+    return Memory({id(vm.instance): vm for vm in vms}, waiting, failures, blamed, proven, fresh=False)
 
 
-def _waiting(view: ClusterView, memory: Memory, monotonic: float) -> dict[str, float]:
+def _waiting(view: ClusterView, vms: Sequence[Vm], memory: Memory, monotonic: float) -> dict[str, float]:
     """Since when each Instance that has a VM waits to be ready. Where its account is not ready itself nobody can know,
     and the wait starts anew.
     """
-    usable = {key for key, account in view.accounts.items() if is_true(account.status.conditions, "Ready")}
-    return {
-        one.uid: memory.waiting_since.get(one.uid, monotonic)
-        for one in view.instances
-        if one.status.phase in ("Launching", "Running")
-        and not one.deleting
-        and not is_ready(one)
-        and one.account in usable
-    }
+    waiting = [vm for vm in vms if vm.phase in ("Launching", "Running") and not vm.deleting and not vm.ready]
+    accounts = {key: view.accounts.get(key) for key in {vm.account for vm in waiting}}
+    usable = {key for key, account in accounts.items() if account and is_true(account.status.conditions, "Ready")}
+    return {vm.uid: memory.waiting_since.get(vm.uid, monotonic) for vm in waiting if vm.account in usable}
 
 
-def time_left(view: ClusterView, waiting_since: Mapping[str, float], monotonic: float) -> dict[str, float]:
+def time_left(
+    view: ClusterView, vms: Sequence[Vm], waiting_since: Mapping[str, float], monotonic: float
+) -> dict[str, float]:
     """Seconds by uid of every Instance that waits to be ready; 0 or less: its time is over."""
+    if not waiting_since:
+        return {}
     timeouts = {one.name: parse_duration(one.readiness.timeout) for one in view.cluster.spec.services}
     return {
-        one.uid: waiting_since[one.uid] + timeouts[one.spec.service_name] - monotonic
-        for one in view.instances
-        if one.uid in waiting_since and one.spec.service_name in timeouts
+        vm.uid: waiting_since[vm.uid] + timeouts[vm.service] - monotonic
+        for vm in vms
+        if vm.uid in waiting_since and vm.service in timeouts
     }
 
 
@@ -87,14 +87,15 @@ def _fixed(view: ClusterView) -> set[str]:
     return {one.name for one in view.cluster.spec.services if one.fixed}
 
 
-def _at(instance: Instance) -> At:
-    return instance.spec.service_name, instance.account
+def _ready(vms: Sequence[Vm], failures: Failures) -> list[Vm]:
+    """Those that are ready where a launch failed."""
+    return [vm for vm in vms if vm.ready and (vm.service, vm.account) in failures] if failures else []
 
 
-def _is_launch_failure(instance: Instance) -> bool:
-    """It never had an address, so it was never ready; nor was it refused for a reason that the account remembers."""
-    ready = instance.condition("Ready")
-    return instance.status.addresses is None and (ready is None or ready.reason not in NO_FAILURE)
+def _is_launch_failure(vm: Vm) -> bool:
+    """It failed and never had an address, so it was never ready; and not for a reason that the account remembers."""
+    known = vm.verdict is not None and vm.verdict.reason in NO_FAILURE
+    return vm.phase == "Failed" and not known and vm.instance.status.addresses is None
 
 
 def _from_status(view: ClusterView, now: float, monotonic: float) -> Failures:

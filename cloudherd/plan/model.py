@@ -11,6 +11,7 @@ from cloudherd.api.cluster import ClusterStatus
 from cloudherd.api.instance import Resources
 from cloudherd.api.service import ServiceSpec, ServiceStatus
 from cloudherd.plan.amount import Amount
+from cloudherd.plan.vm import Vm
 from cloudherd.rendering.model import RenderRequest, RenderResult
 
 RECIPE = 1
@@ -134,11 +135,13 @@ class Note:
 class Memory:
     """What a gateway remembers of one cluster between plans; lost at a restart, harmlessly.
 
-    `waiting_since` (monotonic seconds by Instance uid) guards readiness time-outs; `failures` counts launches that
-    failed in a row by service and account, with the monotonic time before which the next one is not tried; `blamed` are
-    the uids of the Instances that these count, `proven` of those that were ready at the same sites before.
+    `vms` are what the last plan read, by the id of the Instance object; `waiting_since` (monotonic seconds by Instance
+    uid) guards readiness time-outs; `failures` counts launches that failed in a row by service and account, with the
+    monotonic time before which the next one is not tried; `blamed` are the uids of Instances that can count for no more
+    of them, `proven` of those that were ready at the same sites before.
     """
 
+    vms: Mapping[int, Vm] = field(default_factory=dict, repr=False)
     waiting_since: Mapping[str, float] = field(default_factory=dict)
     failures: Mapping[tuple[str, ObjectKey], tuple[int, float]] = field(default_factory=dict)
     blamed: frozenset[str] = frozenset()

@@ -6,15 +6,15 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from cloudherd.api import Instance, ObjectKey
+from cloudherd.api import ObjectKey
 from cloudherd.api.cluster import Service
 from cloudherd.plan.candidates import Candidate, candidates, services_of
 from cloudherd.plan.failures import closed, time_left
 from cloudherd.plan.model import ClusterView, Memory
 from cloudherd.plan.outcomes import Outcomes
-from cloudherd.plan.phase import is_up
 from cloudherd.plan.records import At, Records, records
 from cloudherd.plan.rollout import Bounds, bounds
+from cloudherd.plan.vm import Vm
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Observed:
     order: Sequence[Candidate]
     records: Records
     outcomes: Outcomes
-    outdated: Mapping[str, Sequence[Instance]]  # of another revision than their service's at their site, by service
+    outdated: Mapping[str, Sequence[Vm]]  # of another revision than their service's at their site, by service
     unknown: Counter[At]  # how many there are of which that cannot be said yet
-    rolling: Mapping[str, Sequence[Instance]]  # the outdated ones that the update strategy replaces
-    moving: Mapping[str, Sequence[Instance]]  # scalable ones on accounts that the placement no longer names
+    rolling: Mapping[str, Sequence[Vm]]  # the outdated ones that the update strategy replaces
+    moving: Mapping[str, Sequence[Vm]]  # scalable ones on accounts that the placement no longer names
     seconds_left: Mapping[str, float]  # by uid, of those that wait to be ready
 
     def limits(self, service: Service) -> Bounds:
@@ -38,7 +38,7 @@ class Observed:
     def is_complete(self, site: ObjectKey) -> bool:
         """Whether all fixed services of a site are up."""
         return all(
-            sum(is_up(one) for one in self.records.alive.get((service.name, site), ())) >= self.counts[service.name]
+            sum(vm.up for vm in self.records.alive.get((service.name, site), ())) >= self.counts[service.name]
             for service in self.fixed
         )
 
@@ -48,25 +48,27 @@ class Observed:
         return not self.view.cluster.spec.paused and not self.view.namespace_ends
 
 
-def observe(view: ClusterView, counts: Mapping[str, int], memory: Memory, monotonic: float) -> Observed:
+def observe(
+    view: ClusterView, vms: Sequence[Vm], counts: Mapping[str, int], memory: Memory, monotonic: float
+) -> Observed:
     fixed, scalable = services_of(view.cluster)
     passed_over = closed(view, memory, monotonic)
     order = [replace(one, blocked=one.blocked or passed_over.get(one.key, "")) for one in candidates(view)]
     by_key = {candidate.key: candidate for candidate in order}
-    seconds_left = time_left(view, memory.waiting_since, monotonic)
-    found = records(view, seconds_left)
+    seconds_left = time_left(view, vms, memory.waiting_since, monotonic)
+    found = records(vms, view.strangers, seconds_left)
     outcomes = Outcomes(view, found, counts, by_key)
     outdated, unknown = outcomes.outdated()
     rolls = view.cluster.spec.update_strategy.type == "RollingUpdate"
     rolling = {
         # Where nothing new may start, what runs stays: its replacement could not stand beside its neighbours.
-        name: [one for one in instances if not by_key[one.account].blocked]
-        for name, instances in outdated.items()
+        name: [vm for vm in old if not by_key[vm.account].blocked]
+        for name, old in outdated.items()
         if rolls
     }
-    moving: dict[str, list[Instance]] = defaultdict(list)
+    moving: dict[str, list[Vm]] = defaultdict(list)
     for service in scalable:
-        moving[service.name] = [one for one in found.of.get(service.name, ()) if one.account not in by_key]
+        moving[service.name] = [vm for vm in found.of.get(service.name, ()) if vm.account not in by_key]
     return Observed(
         view,
         counts,

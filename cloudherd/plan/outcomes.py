@@ -6,14 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cloudherd.api import Instance, ObjectKey
+from cloudherd.api import ObjectKey
 from cloudherd.api.cluster import Service
 from cloudherd.plan.candidates import Candidate, label
 from cloudherd.plan.dependencies import closures
-from cloudherd.plan.model import ClusterView, UserData
-from cloudherd.plan.phase import is_ending, is_ready
+from cloudherd.plan.model import RECIPE, ClusterView, UserData
 from cloudherd.plan.records import At, Records
 from cloudherd.plan.userdata import Broken, Outcome, Wait, addresses_of, revision_of, user_data
+from cloudherd.plan.vm import Vm
 from cloudherd.rendering.model import RenderRequest
 
 
@@ -52,11 +52,11 @@ class Outcomes:
             neighbours[name] = addresses_of(found)
         return user_data(self.view, service, candidate.account, candidate.choices[service.name], neighbours)
 
-    def _unsettled(self, name: str, key: ObjectKey, found: Sequence[Instance]) -> str:
+    def _unsettled(self, name: str, key: ObjectKey, found: Sequence[Vm]) -> str:
         """Why dependants must still wait for a fixed service at a site: until it is complete, ready and, where it is
         rolled by itself, updated. `found` are all its records there.
         """
-        alive = [one for one in found if not is_ending(one)]
+        alive = [vm for vm in found if not vm.ending]
         if len(alive) < self.counts[name]:
             return f"{len(alive)} of {self.counts[name]} exist"
         if len(alive) != len(found):
@@ -69,32 +69,36 @@ class Outcomes:
                 return outcome.why if isinstance(outcome, Wait | Broken) else "its context is being rendered"
             if self._outdated(name, key, alive, outcome):
                 return "it is being updated"
-        ready = sum(is_ready(one) for one in alive)
+        ready = sum(vm.ready for vm in alive)
         return "" if ready == len(alive) else f"{ready} of {len(alive)} are ready"
 
-    def outdated(self) -> tuple[dict[str, list[Instance]], Counter[At]]:
+    def outdated(self) -> tuple[dict[str, list[Vm]], Counter[At]]:
         """Instances of another revision than their service's at their site, by service; and how many there are of
         which that cannot be said yet.
         """
-        found: dict[str, list[Instance]] = defaultdict(list)
+        found: dict[str, list[Vm]] = defaultdict(list)
         unknown: Counter[At] = Counter()
-        for (name, key), instances in self.records.alive.items():
+        for (name, key), vms in self.records.alive.items():
             service = self.view.cluster.spec.service(name)
             if service is None or key not in self.candidates:
                 continue
             outcome = self.at(service, key)
             if isinstance(outcome, UserData):
-                found[name] += self._outdated(name, key, instances, outcome)
+                found[name] += self._outdated(name, key, vms, outcome)
             else:
-                unknown[name, key] += len(instances)
+                unknown[name, key] += len(vms)
         return found, unknown
 
-    def _outdated(self, name: str, key: ObjectKey, instances: Sequence[Instance], outcome: UserData) -> list[Instance]:
+    def _outdated(self, name: str, key: ObjectKey, vms: Sequence[Vm], outcome: UserData) -> list[Vm]:
         """Each is compared by its own recipe; one that we do not know says nothing."""
-        choice = self.candidates[key].choices[name]
-        recipes = {one.spec.recipe for one in instances}
-        current = {recipe: revision_of(recipe, outcome.content, choice) for recipe in recipes}
-        return [one for one in instances if current[one.spec.recipe] not in ("", one.spec.revision)]
+        choice, current = self.candidates[key].choices[name], {RECIPE: outcome.revision}
+        old = []
+        for vm in vms:
+            if vm.recipe not in current:
+                current[vm.recipe] = revision_of(vm.recipe, outcome.content, choice)
+            if current[vm.recipe] not in ("", vm.revision):
+                old.append(vm)
+        return old
 
     def renders(self) -> list[RenderRequest]:
         return [outcome for outcome in self.known.values() if isinstance(outcome, RenderRequest)]

@@ -10,7 +10,6 @@ from cloudherd.api.conditions import condition
 from cloudherd.plan.assignment import Assignment
 from cloudherd.plan.model import ClusterView, Memory
 from cloudherd.plan.observed import Observed
-from cloudherd.plan.phase import is_ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Picture:
             name=service.name,
             desired=self.wanted(service),
             current=self.observed.records.kept(service.name),
-            ready=sum(is_ready(one) for one in alive),
+            ready=sum(count for (name, _), count in self.observed.records.ready.items() if name == service.name),
             updated=len(alive) - len(self.observed.outdated.get(service.name, ())) - unknown,
         )
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cloudherd.api import Instance, ObjectKey
-from cloudherd.plan.model import ClusterView, Stranger
-from cloudherd.plan.phase import is_ending
-from cloudherd.plan.slots import slot_of
+from cloudherd.api import ObjectKey
+from cloudherd.plan.model import Stranger
+from cloudherd.plan.vm import Vm
 
 At = tuple[str, ObjectKey]
 """A service at a site."""
@@ -21,12 +20,16 @@ class Records:
     `of` the alive ones by service; all by slot.
     """
 
-    alive: dict[At, list[Instance]] = field(default_factory=lambda: defaultdict(list))
-    all: dict[At, list[Instance]] = field(default_factory=lambda: defaultdict(list))
-    of: dict[str, list[Instance]] = field(default_factory=lambda: defaultdict(list))
-    failed: list[Instance] = field(default_factory=list)  # Failed, and not being deleted yet
-    late: list[Instance] = field(default_factory=list)  # not ready in time, and not being deleted yet
+    vms: Sequence[Vm]
     strangers: Sequence[Stranger] = ()
+    alive: dict[At, list[Vm]] = field(default_factory=lambda: defaultdict(list))
+    all: dict[At, list[Vm]] = field(default_factory=lambda: defaultdict(list))
+    of: dict[str, list[Vm]] = field(default_factory=lambda: defaultdict(list))
+    failed: list[Vm] = field(default_factory=list)  # Failed, and not being deleted yet
+    late: list[Vm] = field(default_factory=list)  # not ready in time, and not being deleted yet
+    ready: Counter[At] = field(default_factory=Counter)  # of the alive ones
+    starting: int = 0  # of the alive ones, those that are not up
+    leaving: int = 0  # being deleted
 
     def count(self, service: str) -> int:
         """All records of the service, those that end and those that cannot be read included."""
@@ -49,25 +52,30 @@ class Records:
         return list(dict.fromkeys((*(account for _, account in self.all), *strange)))
 
     def _strange(self, service: str) -> int:
-        return sum(one.service == service for one in self.strangers)
+        return sum(one.service == service for one in self.strangers) if self.strangers else 0
 
     def _strange_at(self, service: str, account: ObjectKey) -> int:
         """One whose account cannot be read may be at any."""
+        if not self.strangers:
+            return 0
         return sum(one.service == service and one.account in (account, None) for one in self.strangers)
 
 
-def records(view: ClusterView, seconds_left: Mapping[str, float]) -> Records:
-    """`seconds_left` by uid, of those that wait to be ready."""
-    result = Records(strangers=view.strangers)
-    for one in sorted(view.instances, key=lambda one: (slot_of(one), one.name)):
-        at = (one.spec.service_name, one.account)
-        result.all[at].append(one)
-        if is_ending(one):
-            if not one.deleting:
-                result.failed.append(one)
-        elif seconds_left.get(one.uid, 1.0) <= 0:
-            result.late.append(one)
+def records(vms: Sequence[Vm], strangers: Sequence[Stranger], seconds_left: Mapping[str, float]) -> Records:
+    """`vms` by slot; `seconds_left` by uid, of those that wait to be ready."""
+    result = Records(vms, strangers)
+    for vm in vms:
+        at = (vm.service, vm.account)
+        result.all[at].append(vm)
+        if vm.deleting:
+            result.leaving += 1
+        elif vm.ending:
+            result.failed.append(vm)
+        elif seconds_left.get(vm.uid, 1.0) <= 0:
+            result.late.append(vm)
         else:
-            result.alive[at].append(one)
-            result.of[one.spec.service_name].append(one)
+            result.alive[at].append(vm)
+            result.of[vm.service].append(vm)
+            result.ready[at] += vm.ready
+            result.starting += not vm.up
     return result

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cloudherd.api import Instance, ObjectKey
+from cloudherd.api import ObjectKey
 from cloudherd.api.cluster import Service
 from cloudherd.plan.assignment import Assignment
 from cloudherd.plan.candidates import label
@@ -14,6 +14,7 @@ from cloudherd.plan.model import DeleteInstance
 from cloudherd.plan.observed import Observed
 from cloudherd.plan.rollout import replaced
 from cloudherd.plan.victims import victims
+from cloudherd.plan.vm import Vm
 
 
 def removals(observed: Observed, assignment: Assignment) -> list[DeleteInstance]:
@@ -40,26 +41,26 @@ class _Removal:
         self._close_sites()
         return list(self.found.values())
 
-    def _delete(self, instance: Instance, reason: str, message: str, *, guarded: bool = False) -> None:
-        self.found.setdefault(instance.uid, DeleteInstance(instance, reason, message, guarded))
+    def _delete(self, vm: Vm, reason: str, message: str, *, guarded: bool = False) -> None:
+        self.found.setdefault(vm.uid, DeleteInstance(vm.instance, reason, message, guarded))
 
-    def _left(self, instances: Sequence[Instance]) -> list[Instance]:
-        return [one for one in instances if one.uid not in self.found]
+    def _left(self, vms: Sequence[Vm]) -> list[Vm]:
+        return [vm for vm in vms if vm.uid not in self.found] if self.found else list(vms)
 
     def _failed(self) -> None:
-        for one in self.records.failed:
-            ready = one.condition("Ready")
-            self._delete(one, ready.reason if ready else "Failed", ready.message if ready else "")
-        for one in self.records.late:
-            service = self.observed.view.cluster.spec.service(one.spec.service_name)
+        for vm in self.records.failed:
+            verdict = vm.verdict
+            self._delete(vm, verdict.reason if verdict else "Failed", verdict.message if verdict else "")
+        for vm in self.records.late:
+            service = self.observed.view.cluster.spec.service(vm.service)
             limit = service.readiness.timeout if service else ""
-            self._delete(one, "ReadinessTimeout", f"not ready within {limit} (readiness.timeout)")
+            self._delete(vm, "ReadinessTimeout", f"not ready within {limit} (readiness.timeout)")
 
     def _unnamed_services(self) -> None:
         for name, alive in self.records.of.items():
             if self.observed.view.cluster.spec.service(name) is None:
-                for one in alive:
-                    self._delete(one, "ServiceRemoved", f"service {name} is no longer in the manifest")
+                for vm in alive:
+                    self._delete(vm, "ServiceRemoved", f"service {name} is no longer in the manifest")
 
     # -- scalable services
 
@@ -73,20 +74,20 @@ class _Removal:
             surplus -= min(self.observed.limits(service).surge, replaceable + undecided)
         preference = {candidate.key: place for place, candidate in enumerate(self.observed.order)}
         balanced = self.observed.view.cluster.spec.placement.strategy == "Balanced"
-        for one in victims(alive, surplus, preference, balanced=balanced):
-            self._delete(one, "ScaledDown", f"{name} is asked for {self.counts[name]}", guarded=True)
+        for vm in victims(alive, surplus, preference, balanced=balanced):
+            self._delete(vm, "ScaledDown", f"{name} is asked for {self.counts[name]}", guarded=True)
 
     def _replace_scalable(self, service: Service) -> None:
         old = self._left(self.observed.rolling.get(service.name, ()))
         movable = self._movable(service)
         alive = self._left(self.records.of.get(service.name, ()))
-        for one in replaced(alive, [*old, *movable], self.counts[service.name], self.observed.limits(service)):
-            if one.account in self.named:
-                self._delete(one, "Updated", f"{service.name} has a new revision")
+        for vm in replaced(alive, [*old, *movable], self.counts[service.name], self.observed.limits(service)):
+            if vm.account in self.named:
+                self._delete(vm, "Updated", f"{service.name} has a new revision")
             else:
-                self._delete(one, "Drained", f"{label(one.account)} is in no entry of the placement any more")
+                self._delete(vm, "Drained", f"{label(vm.account)} is in no entry of the placement any more")
 
-    def _movable(self, service: Service) -> list[Instance]:
+    def _movable(self, service: Service) -> list[Vm]:
         """Those that move and whose replacement stands or has a place."""
         moving = self._left(self.observed.moving.get(service.name, ()))
         if not moving:
@@ -101,14 +102,14 @@ class _Removal:
 
     def _fixed_at(self, service: Service, account: ObjectKey) -> None:
         alive = self.records.alive.get((service.name, account), [])
-        old = [one for one in self.observed.rolling.get(service.name, ()) if one.account == account]
+        old = [vm for vm in self.observed.rolling.get(service.name, ()) if vm.account == account]
         want, limits = self.counts[service.name], self.observed.limits(service)
         replaceable = len(old) + self.observed.unknown[service.name, account]
         surplus = self.records.kept_at(service.name, account) - want - min(limits.surge, replaceable)
-        for one in victims(alive, surplus, {}, balanced=False):
-            self._delete(one, "ScaledDown", f"{service.name} is asked for {want} at each site")
-        for one in replaced(self._left(alive), self._left(old), want, limits):
-            self._delete(one, "Updated", f"{service.name} has a new revision")
+        for vm in victims(alive, surplus, {}, balanced=False):
+            self._delete(vm, "ScaledDown", f"{service.name} is asked for {want} at each site")
+        for vm in replaced(self._left(alive), self._left(old), want, limits):
+            self._delete(vm, "Updated", f"{service.name} has a new revision")
 
     def _close_sites(self) -> None:
         """A site that is given up goes after its last scalable VM; one on an account that the placement no longer names
@@ -125,8 +126,8 @@ class _Removal:
             else:
                 continue
             for service in self.observed.fixed:
-                for one in self.records.alive.get((service.name, account), ()):
-                    self._delete(one, reason, why)
+                for vm in self.records.alive.get((service.name, account), ()):
+                    self._delete(vm, reason, why)
 
     def _anything_but(self, names: set[str], account: ObjectKey) -> bool:
         """Whether the account has records of other services, or any that cannot be read."""

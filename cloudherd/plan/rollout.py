@@ -7,10 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cloudherd.api import Instance
 from cloudherd.api.cluster import UpdateStrategy
-from cloudherd.plan.phase import is_ready
-from cloudherd.plan.slots import slot_of
+from cloudherd.plan.vm import Vm
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +45,26 @@ def surge_wanted(desired: int, alive: int, outdated: int, limits: Bounds) -> int
     return max(0, min(limits.surge, outdated, desired + limits.surge - alive))
 
 
-def replaced(alive: Sequence[Instance], outdated: Sequence[Instance], desired: int, limits: Bounds) -> list[Instance]:
+def replaced(alive: Sequence[Vm], outdated: Sequence[Vm], desired: int, limits: Bounds) -> list[Vm]:
     """The outdated ones to delete now: those that are not ready first, then ready ones, the lowest slot last.
 
     `alive` are all records of the unit that are not ending, the outdated among them. Never fewer than `desired` less
     maxUnavailable stay available; VMs that are new and not ready yet use that allowance up first.
     """
-    old = {instance.uid for instance in outdated}
+    if not outdated:
+        return []
+    old = {vm.uid for vm in outdated}
     least = desired - limits.unavailable
-    new_not_ready = sum(not is_ready(one) and one.uid not in old for one in alive)
-    budget = len(alive) - least - new_not_ready
-    to_spare = sum(is_ready(one) for one in alive) - least
-    chosen: list[Instance] = []
-    for one in sorted(outdated, key=lambda one: (is_ready(one), -slot_of(one))):
+    ready = sum(vm.ready for vm in alive)
+    new_not_ready = sum(not vm.ready and vm.uid not in old for vm in alive)
+    budget, to_spare = len(alive) - least - new_not_ready, ready - least
+    chosen: list[Vm] = []
+    for vm in sorted(outdated, key=lambda vm: (vm.ready, -vm.slot)):
         if len(chosen) >= budget:
             break
-        if is_ready(one):
+        if vm.ready:
             if to_spare <= 0:
                 break
             to_spare -= 1
-        chosen.append(one)
+        chosen.append(vm)
     return chosen

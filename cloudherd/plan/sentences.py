@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from cloudherd.api import Condition, Instance, ObjectKey
+from cloudherd.api import Condition, ObjectKey
 from cloudherd.api.cluster import Service, ServiceCount
 from cloudherd.api.conditions import find
 from cloudherd.plan.candidates import label
-from cloudherd.plan.phase import is_ready, is_up
 from cloudherd.plan.picture import Picture, told
 from cloudherd.plan.userdata import Wait
+from cloudherd.plan.vm import Vm
 
 MOST_NAMED = 5
 
@@ -24,7 +24,7 @@ def ready(picture: Picture, counts: Sequence[ServiceCount]) -> Condition:
         return told(view, "Ready", False, "ContextInvalid", "; ".join(broken[:MOST_NAMED]), picture.now)
     services = zip(view.cluster.spec.services, counts, strict=True)
     parts = [_short(picture, service, count) or _behind(picture, service, count) for service, count in services]
-    leaving = sum(one.deleting for one in view.instances)
+    leaving = picture.observed.records.leaving
     failed = len(picture.observed.records.failed) + len(picture.observed.records.late)
     parts += [f"{leaving} on the way out" if leaving else "", f"{failed} failed" if failed else ""]
     parts += [f"no place: {_reasons(picture)}" if picture.assignment.unplaced.total() else ""]
@@ -42,9 +42,9 @@ def _short(picture: Picture, service: Service, count: ServiceCount) -> str:
         return ""
     found: Counter[str] = Counter()
     alive = picture.observed.records.of.get(service.name, ())
-    for one in alive:
-        if not is_ready(one):
-            found[_state(one)] += 1
+    for vm in alive:
+        if not vm.ready:
+            found[_state(vm)] += 1
     found["unreadable, made by a newer version perhaps"] += count.current - len(alive)
     for (name, key), places in picture.assignment.places.items():
         if name == service.name:
@@ -55,12 +55,11 @@ def _short(picture: Picture, service: Service, count: ServiceCount) -> str:
     return f"{service.name}: {count.ready} of {count.desired} ready" + (f" ({text})" if text else "")
 
 
-def _state(instance: Instance) -> str:
+def _state(vm: Vm) -> str:
     """How one is that is not ready; with the reason where that says more."""
-    ready_ = instance.condition("Ready")
-    state = "unknown" if is_up(instance) else instance.status.phase.lower()
-    reason = f" ({ready_.reason})" if ready_ and ready_.reason not in ("Launching", "Starting") else ""
-    return f"{state} at {label(instance.account)}{reason}"
+    state = "unknown" if vm.up else vm.phase.lower()
+    reason = f" ({vm.verdict.reason})" if vm.verdict and vm.verdict.reason not in ("Launching", "Starting") else ""
+    return f"{state} at {label(vm.account)}{reason}"
 
 
 def _not_made(picture: Picture, service: Service, key: ObjectKey) -> str:
@@ -71,7 +70,7 @@ def _not_made(picture: Picture, service: Service, key: ObjectKey) -> str:
     if isinstance(outcome, Wait):
         return outcome.why
     account = picture.view.accounts[key]
-    if any(one.deleting for one in picture.observed.records.all.get((service.name, key), ())):
+    if any(vm.deleting for vm in picture.observed.records.all.get((service.name, key), ())):
         return f"waiting at {label(key)} for others to go"
     return f"waiting for room at {label(key)}" if account.status.full else f"about to be made at {label(key)}"
 
@@ -121,8 +120,8 @@ def progressing(picture: Picture) -> Condition:
     rolling = sum(len(found) for found in observed.rolling.values())
     work = {
         "being made": assignment.places.total(),
-        "starting": sum(not is_up(one) for found in observed.records.of.values() for one in found),
-        "being removed": picture.removing + sum(one.deleting for one in view.instances),
+        "starting": observed.records.starting,
+        "being removed": picture.removing + observed.records.leaving,
         "to be updated": rolling,
         "to be moved": sum(len(found) for found in observed.moving.values()),
     }

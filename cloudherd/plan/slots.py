@@ -7,14 +7,6 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from itertools import count
 
-from cloudherd.api import Instance
-
-
-def slot_of(instance: Instance) -> int:
-    """The slot's number; a name that was not ours to give sorts last."""
-    number = instance.name.rpartition("-")[2]
-    return int(number) if number.isdecimal() else 10**9
-
 
 def free_slots(cluster: str, service: str, *taken: Container[str]) -> Iterator[str]:
     """The names of free slots, lowest first; `taken` hold names of Instances in the namespace."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -10,9 +11,9 @@ from cloudherd.api import ObjectKey
 from cloudherd.api.cluster import AccountKeyRef, ClusterStatus, ServiceCount, SiteStatus
 from cloudherd.api.conditions import merged
 from cloudherd.plan.model import ClusterView
-from cloudherd.plan.phase import is_ready
 from cloudherd.plan.picture import Picture, told
 from cloudherd.plan.sentences import MOST_NAMED, mass_loss, placed, progressing, ready
+from cloudherd.plan.vm import Vm, vms_of
 
 STEADY = 5.0  # seconds
 
@@ -42,7 +43,6 @@ def _site_keys(picture: Picture) -> list[ObjectKey]:
 
 def _site(picture: Picture, key: ObjectKey) -> SiteStatus:
     found = picture.observed.records
-    alive = [one for (_, at), instances in found.alive.items() if at == key for one in instances]
     failures = [picture.memory.failures.get((service.name, key), (0, 0.0)) for service in picture.observed.fixed]
     count, until = max(failures, default=(0, 0.0))
     state: Literal["Opening", "Open", "Closing", "Closed"] = "Closed"
@@ -54,8 +54,8 @@ def _site(picture: Picture, key: ObjectKey) -> SiteStatus:
     return SiteStatus(
         account_ref=AccountKeyRef(namespace=key.namespace, name=key.name),
         state=state,
-        instances=len(alive),
-        ready=sum(is_ready(one) for one in alive),
+        instances=sum(len(vms) for (_, at), vms in found.alive.items() if at == key),
+        ready=sum(count for (_, at), count in found.ready.items() if at == key),
         failures=count,
         retry_after=_steady(picture, key, picture.now + until - picture.monotonic) if shut else None,
         reason=f"fixed services failed {count} times in a row" if shut else "",
@@ -88,16 +88,17 @@ def refused_status(view: ClusterView, reason: str, why: str, now: float) -> Clus
 
 def deletion_status(view: ClusterView, now: float) -> ClusterStatus:
     """What a cluster says while it goes: how many VMs are left, and what the slowest wait for."""
-    left = Counter(one.spec.service_name for one in view.instances)
+    vms = vms_of(view.instances)
+    left = Counter(vm.service for vm in vms)
     what = [f"{number} {name}" for name, number in sorted(left.items())]
     if view.strangers:
         names = ", ".join(one.name for one in view.strangers[:MOST_NAMED])
         what.append(f"{len(view.strangers)} unreadable, made by a newer version perhaps ({names})")
-    slow = sorted(
-        f"{one.name}: {state.message}"
-        for one in view.instances
-        if one.deleting and (state := one.condition("Ready")) and state.status == "Unknown"
-    )
+    slow = [
+        f"{vm.name}: {vm.verdict.message}"
+        for vm in vms
+        if vm.deleting and vm.verdict is not None and vm.verdict.status == "Unknown"
+    ]
     text = "; ".join([f"being deleted; left are {', '.join(what)}", *slow[:MOST_NAMED]])
     conditions = (
         told(view, "Ready", False, "Deleting", text, now),
@@ -105,22 +106,18 @@ def deletion_status(view: ClusterView, now: float) -> ClusterStatus:
     )
     return ClusterStatus(
         observed_generation=view.cluster.metadata.generation,
-        services=[_ending_service(view, name, count) for name, count in sorted(left.items())],
-        sites=[_ending_site(view, account) for account in sorted({one.account for one in view.instances})],
+        services=[_ending_service(name, vms) for name in sorted(left)],
+        sites=[_ending_site(account, vms) for account in sorted({vm.account for vm in vms})],
         conditions=merged(view.cluster.status.conditions, *conditions),
     )
 
 
-def _ending_service(view: ClusterView, name: str, current: int) -> ServiceCount:
-    ready = sum(is_ready(one) for one in view.instances if one.spec.service_name == name)
-    return ServiceCount(name=name, desired=0, current=current, ready=ready, updated=0)
+def _ending_service(name: str, vms: Sequence[Vm]) -> ServiceCount:
+    here = [vm for vm in vms if vm.service == name]
+    return ServiceCount(name=name, desired=0, current=len(here), ready=sum(vm.ready for vm in here), updated=0)
 
 
-def _ending_site(view: ClusterView, account: ObjectKey) -> SiteStatus:
-    here = [one for one in view.instances if one.account == account]
-    return SiteStatus(
-        account_ref=AccountKeyRef(namespace=account.namespace, name=account.name),
-        state="Closing",
-        instances=len(here),
-        ready=sum(is_ready(one) for one in here),
-    )
+def _ending_site(account: ObjectKey, vms: Sequence[Vm]) -> SiteStatus:
+    here = [vm for vm in vms if vm.account == account]
+    ref = AccountKeyRef(namespace=account.namespace, name=account.name)
+    return SiteStatus(account_ref=ref, state="Closing", instances=len(here), ready=sum(vm.ready for vm in here))

@@ -11,11 +11,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cloudherd.api import CloudAccount, Context, Instance
+from cloudherd.api import CloudAccount, Context
 from cloudherd.api.cluster import Service
 from cloudherd.plan.candidates import Choice, label
 from cloudherd.plan.model import RECIPE, ClusterView, UserData
-from cloudherd.plan.slots import slot_of
+from cloudherd.plan.vm import Vm
 from cloudherd.rendering.model import RenderRequest
 from cloudherd.rendering.values import ServiceAddresses, parameter_values, template_values
 
@@ -37,13 +37,11 @@ class Broken:
 Outcome = UserData | RenderRequest | Wait | Broken
 
 
-def addresses_of(instances: Sequence[Instance]) -> ServiceAddresses:
-    """What templates see of a fixed service at a site; `address` is that of the lowest slot."""
-    by_slot = sorted(instances, key=slot_of)
-    found = [one.status.addresses.first for one in by_slot if one.status.addresses]
-    return ServiceAddresses(
-        address=found[0] if found else "", addresses=tuple(found), hostname=by_slot[0].vm_name if by_slot else ""
-    )
+def addresses_of(vms: Sequence[Vm]) -> ServiceAddresses:
+    """What templates see of a fixed service at a site, whose `vms` stand by slot; `address` is that of the first."""
+    found = [vm.instance.status.addresses.first for vm in vms if vm.instance.status.addresses]
+    hostname = vms[0].instance.vm_name if vms else ""
+    return ServiceAddresses(address=found[0] if found else "", addresses=tuple(found), hostname=hostname)
 
 
 def revision_of(recipe: int, content: bytes, choice: Choice) -> str:

@@ -8,13 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from cloudherd.api import Instance, ObjectKey
-from cloudherd.plan.phase import is_up
-from cloudherd.plan.slots import slot_of
+from cloudherd.plan.vm import Vm
 
 
-def victims(
-    alive: Sequence[Instance], surplus: int, preference: Mapping[ObjectKey, int], *, balanced: bool
-) -> list[Instance]:
+def victims(alive: Sequence[Vm], surplus: int, preference: Mapping[ObjectKey, int], *, balanced: bool) -> list[Vm]:
     """The `surplus` to delete: not-ready ones first (Unknown ranks with ready), then the cheapest by
     cloudherd.dev/deletion-cost, then by site (Ordered: last preference first; Balanced: the fullest, ties last
     preference first), then the newest. `preference` is each account's place in the order; one that is not in it goes
@@ -22,25 +19,25 @@ def victims(
     """
     if surplus <= 0:
         return []
-    here = Counter(instance.account for instance in alive)
-    tiers: dict[tuple[bool, int], dict[ObjectKey, list[Instance]]] = defaultdict(lambda: defaultdict(list))
-    for instance in alive:
-        tiers[is_up(instance), deletion_cost(instance)][instance.account].append(instance)
-    chosen: list[Instance] = []
+    here = Counter(vm.account for vm in alive)
+    tiers: dict[tuple[bool, int], dict[ObjectKey, list[Vm]]] = defaultdict(lambda: defaultdict(list))
+    for vm in alive:
+        tiers[vm.up, deletion_cost(vm.instance)][vm.account].append(vm)
+    chosen: list[Vm] = []
     for _, sites in sorted(tiers.items()):
         for found in sites.values():
-            found.sort(key=lambda one: (one.age_base, slot_of(one)))
+            found.sort(key=lambda vm: (vm.instance.age_base, vm.slot))
         chosen += islice(_by_site(sites, here, preference, balanced=balanced), surplus - len(chosen))
     return chosen
 
 
 def _by_site(
-    sites: Mapping[ObjectKey, list[Instance]],
+    sites: Mapping[ObjectKey, list[Vm]],
     here: Counter[ObjectKey],
     preference: Mapping[ObjectKey, int],
     *,
     balanced: bool,
-) -> Iterator[Instance]:
+) -> Iterator[Vm]:
     """Those of one tier, which stand oldest first at each site. Counts down `here`, all VMs of a site, as they go."""
 
     def rank(account: ObjectKey) -> tuple[int, int, ObjectKey]:
