@@ -53,8 +53,7 @@ def account_and_bindings(program: str) -> list[dict[str, Any]]:
     """What the chart makes for a program of operator/, but for its labels."""
     name, roles = _account(program), _ROLES[program]
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": NAMESPACE}}
-    bindings = [_binding("ClusterRole", f"cloudherd-{role}", name) for role in roles]
-    return [account, *bindings, *(_binding("Role", "cloudherd-agent", name) for role in roles if role == "agent")]
+    return [account, *(_binding(kind, f"cloudherd-{role}", name) for role in roles for kind in ("ClusterRole", "Role"))]
 
 
 def _binding(kind: str, role: str, account: str) -> dict[str, Any]:

@@ -52,6 +52,8 @@ def may(plane: ControlPlane, kubeconfig: Path, question: str) -> bool:
         ("get configmap/cloudherd-installation -n cloudherd-system", False, True),
         ("get configmap/another -n cloudherd-system", False, False),
         ("get configmap/cloudherd-installation -n physics", False, False),
+        ("patch leases.coordination.k8s.io -n cloudherd-system", True, True),
+        ("patch leases.coordination.k8s.io -n physics", False, False),
         ("get pods -n cloudherd-system", False, False),
     ],
 )
