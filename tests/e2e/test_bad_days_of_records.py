@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from uuid import uuid4
 
 import pytest
@@ -21,6 +21,7 @@ from tests.e2e.bad_days import (
     identities,
     ids,
     listed_again,
+    made,
     names,
     of_account,
     one_vm_each,
@@ -32,6 +33,7 @@ from tests.e2e.bad_days import (
 from tests.e2e.world import Manifest, World, until
 
 ORPHAN_AGE = "2"
+INSTALLATION = ("-n", "cloudherd-system", "configmap", "cloudherd-installation")
 ABANDON = {"metadata": {"annotations": {"cloudherd.dev/abandon": "true"}}}
 
 
@@ -48,7 +50,7 @@ def nobodys() -> dict[str, str]:
     return {"cloudherd-name": "old-worker-0", "cloudherd-id": str(uuid4())}
 
 
-def strangers(tags: dict[str, str]) -> dict[str, dict[str, str]]:
+def strangers(tags: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """The tags of VMs that are not to be touched, made of those of a VM of ours."""
     other = nobodys()
     return {
@@ -61,35 +63,26 @@ def strangers(tags: dict[str, str]) -> dict[str, dict[str, str]]:
 
 
 def test_a_vm_of_ours_without_a_record_is_ended_and_no_other(world: World) -> None:
-    world.apply(simulated(), cluster(1))
-    world.wait_ready(worker=1)
-    (vm,) = world.home.vms()
-    tags = dict(vm.tags)
-    kept = {world.home.add_foreign(name, tags=found): name for name, found in strangers(tags).items()}
-    orphan = world.home.add_foreign("orphan", tags={**tags, **nobodys()})
+    world.apply(*ec2(world), simulated(), cluster(1, service("other"), at=({"name": "home", "maxInstances": 1}, "aws")))
+    world.wait_ready(worker=1, other=1)
+    (at_home,), (at_aws,) = world.vms("home"), world.vms("aws")
+    kept = {world.home.add_foreign(name, tags=tags) for name, tags in strangers(at_home.tags).items()}
+    kept_at_aws = {_instance(world, tags) for tags in strangers(at_aws.tags).values()}
+    orphan = world.home.add_foreign("orphan", tags={**at_home.tags, **nobodys()})
+    orphan_at_aws = _instance(world, {**at_aws.tags, **nobodys()})
     until("the orphan's end", lambda: orphan not in ids(world.home))
+    until("the orphan's end at EC2", lambda: orphan_at_aws not in world.ec2.live())
     listed_again(world.home)
-    assert ids(world.home) == {vm.id, *kept}
+    assert ids(world.home) == {at_home.id, *kept}
+    assert world.ec2.live() == {at_aws.id, *kept_at_aws}
     assert [call.vm for call in world.home.calls("destroy_vm")] == [orphan]
     told(world, "OrphanEnded", orphan, "old-worker-0")
+    told(world, "OrphanEnded", orphan_at_aws, "old-worker-0")
     world.home.vanish(*kept)
+    world.ec2.ec2.terminate_instances(InstanceIds=[*kept_at_aws])
 
 
-def test_an_orphan_at_ec2_is_ended_and_no_other(world: World) -> None:
-    world.apply(*ec2(world), cluster(1, at=("aws",)))
-    world.wait_ready(worker=1)
-    (vm,) = world.vms()
-    kept = [_instance(world, tags) for tags in strangers(dict(vm.tags)).values()]
-    orphan = _instance(world, {**vm.tags, **nobodys()})
-    until("the orphan's end", lambda: orphan not in world.ec2.live())
-    seen = len(world.front.calls("DescribeInstances"))
-    until("more polls", lambda: len(world.front.calls("DescribeInstances")) >= seen + 3)
-    assert world.ec2.live() == {vm.id, orphan, *kept} - {orphan}
-    told(world, "OrphanEnded", orphan)
-    world.ec2.ec2.terminate_instances(InstanceIds=kept)
-
-
-def _instance(world: World, tags: dict[str, str]) -> str:
+def _instance(world: World, tags: Mapping[str, str]) -> str:
     written = [{"Key": key, "Value": value} for key, value in {"Name": "stranger", **tags}.items()]
     return world.ec2.launch(TagSpecifications=[{"ResourceType": "instance", "Tags": written}])[0]
 
@@ -115,6 +108,43 @@ def by_force(world: World, kind: str, name: str) -> None:
     world.merge(kind, name, {"metadata": {"finalizers": None}})
     until(f"the end of {kind} {name}", lambda: not world.one(kind, name))
     world.stage.run_operators(orphan_age_seconds=ORPHAN_AGE)
+
+
+def test_a_vm_whose_tags_were_taken_away_is_not_touched_any_more(world: World) -> None:
+    world.apply(simulated(), cluster(2))
+    world.wait_ready(worker=2)
+    stolen = identities(world)["batch-worker-0"].rpartition("/")[2]
+    world.home.retag(stolen, {"owner": "somebody else"})
+    told(world, "IdentityConflict", stolen, "is not touched")
+    says(world, "instance", "batch-worker-0", "Ready", "False", "IdentityConflict", "put them back", "abandon")
+    assert [call.vm for call in world.home.calls("destroy_vm")] == []
+    world.merge("instance", "batch-worker-0", ABANDON)
+    world.wait_ready(worker=2)
+    assert stolen in ids(world.home)
+    assert len(ids(world.home)) == 3
+    world.home.vanish(stolen)
+
+
+def test_without_the_installations_id_or_with_another_clusters_nothing_is_done_at_a_cloud(world: World) -> None:
+    world.apply(simulated(), cluster(2))
+    world.wait_ready(worker=2)
+    done = changes(world.home)
+    installation = json.loads(world.kubectl("get", *INSTALLATION, "-o", "json").stdout)
+    kept = {**installation, "metadata": {"name": installation["metadata"]["name"]}}
+    world.stage.stop_operators()
+    world.kubectl("delete", *INSTALLATION)
+    world.home.vanish(min(ids(world.home)))
+    world.stage.run_operators(orphan_age_seconds=ORPHAN_AGE)
+    says(world, "cloudaccount", "home", "Ready", "False", "InstallationMissing", "restore it")
+    assert changes(world.home) == done
+    moved = {**kept, "data": {**installation["data"], "kubeSystemUID": str(uuid4())}}
+    world.kubectl("apply", "-n", "cloudherd-system", "-f", "-", stdin=json.dumps(moved))
+    here = says(world, "cloudaccount", "home", "Ready", "False", "InstallationMoved", "cloudherd.dev/take-over")
+    assert changes(world.home) == done
+    world.kubectl("annotate", *INSTALLATION, "cloudherd.dev/take-over=" + here["message"].split()[-1])
+    until("the replacement", lambda: made(world.home) == 3)
+    world.wait_ready(worker=2)
+    one_vm_each(world)
 
 
 # -- accounts that go

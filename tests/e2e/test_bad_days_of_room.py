@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cloudherd.clouds.simulated import faults
 from devenv.stage import Stage
 from tests.e2e.bad_days import (
     account_ready,
@@ -81,6 +82,18 @@ def test_full_is_learnt_by_being_refused_and_bursts_to_the_next_account(refused:
     refused.wait_ready(worker=8)
     assert spread(refused) == {"home": 3, "spare": 5}
     assert len(refused.home.calls("create_vm")) == tried, "what is full is not asked again while it is known to be"
+
+
+def test_a_launch_that_was_under_way_when_another_was_refused_is_no_sign_of_room(world: World) -> None:
+    world.home.inject(faults.slow_reply(1.5, "create_vm"))
+    world.apply(simulated(cloud={**SECRETIVE, "capacity": 1}))
+    account_ready(world, "home")
+    world.apply(cluster(2))
+    until("the first answer", lambda: any(one["status"].get("providerID") for one in world.get("instances")))
+    says(world, "virtualcluster", "batch", "Placed", "False", "no place for 1 of 2 worker", "home is full")
+    listed_again(world.home)
+    assert len(full(world, "home")) == 1
+    assert [call.outcome for call in world.home.calls("create_vm")] == ["ok", "Full"]
 
 
 def test_a_full_flavor_at_ec2_fills_no_other_and_capacity_that_returns_by_an_own_vm_is_used(world: World) -> None:
