@@ -5,6 +5,7 @@ Accounts poll often, so that a test waits for what it is about and not for the n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -124,6 +125,11 @@ def identities(world: World) -> dict[str, str]:
 
 def of_account(world: World, account: str) -> list[Manifest]:
     return [one for one in world.get("instances") if one["spec"]["accountRef"]["name"] == account]
+
+
+def spread(world: World) -> dict[str, int]:
+    """Instances by account."""
+    return dict(Counter(one["spec"]["accountRef"]["name"] for one in world.get("instances")))
 
 
 # -- at the clouds

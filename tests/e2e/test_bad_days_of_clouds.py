@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from cloudherd.clouds.protocol import ErrorKind
 from cloudherd.clouds.simulated import faults
 from devenv.stage import Stage
 from tests.e2e.bad_days import (
@@ -175,7 +176,7 @@ def test_a_vm_is_destroyed_though_its_cloud_was_gone_when_it_was_deleted(world: 
 
 
 def test_keys_that_may_not_launch_leave_the_account_as_it_is_and_say_so(world: World) -> None:
-    refusal = faults.fail("create_vm", faults.ErrorKind.DENIED, code="UnauthorizedOperation", message="No.", times=None)
+    refusal = faults.fail("create_vm", ErrorKind.DENIED, code="UnauthorizedOperation", message="No.", times=None)
     world.apply(simulated(), simulated("spare"), cluster(2, at=("home", "spare")))
     world.wait_ready(worker=2)
     world.home.inject(refusal)
