@@ -113,6 +113,9 @@ def differences(world: World) -> Iterator[str]:
             yield f"VirtualCluster {name} was edited, and its status does not show it"
         elif condition(cluster, "Progressing").get("status") != "False":
             yield f"VirtualCluster {name} still changes: {condition(cluster, 'Progressing').get('message')}"
+    for account in world.objects(kinds.CLOUD_ACCOUNT):
+        if account.get("status", {}).get("full"):
+            yield f"CloudAccount {named(account)[1]} is still remembered as full"
     for record in records:
         if (named(record)[0], record["spec"]["clusterName"]) not in clusters:
             yield f"Instance {named(record)[1]} is left of a cluster that is gone"
