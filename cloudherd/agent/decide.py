@@ -223,9 +223,8 @@ def _confirm(record: Instance, track: Track, view: View, vm_id: str) -> Action:
 
 def _confirm_none(record: Instance, track: Track, view: View, seen: Seen) -> Action:
     """It has no VM that we know of; one may still come."""
-    wait = view.capabilities.visibility_seconds
     inherited = track.inherited and view.capabilities.idempotency_token  # else it would bear a claim
-    settled = track.first_seen + max(wait, view.settings.crash_creation if inherited else 0)
+    settled = track.first_seen + (_late(view) if inherited else view.capabilities.visibility_seconds)
     unsettled = track.unsettled_since(record)
     if unsettled is not None:
         settled = max(settled, unsettled + _late(view))

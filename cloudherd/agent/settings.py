@@ -22,9 +22,9 @@ class AgentSettings:
     """How long an account goes without a good listing until its Instances turn Unknown."""
     unknown_writes_per_second: int = 20
     late_creation: float = 600
-    """How long a creation of unknown outcome may still bring a VM."""
-    crash_creation: float = 600
-    """The same for one that an earlier process may have left under way."""
+    """How long a creation of unknown outcome, or one that an earlier process may have left under way, may still bring a
+    VM. One that comes later is an orphan, which the sweep finds.
+    """
     full_first: float = 60
     full_longest: float = 1800
     denied_longest: float = 300

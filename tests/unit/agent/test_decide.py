@@ -7,7 +7,6 @@ import pytest
 from cloudherd.agent.actions import Destroy, Launch, LookUp, Lost, Nothing, Release, Report
 from cloudherd.agent.decide import decide
 from cloudherd.agent.memory import Asked, Look, Track
-from cloudherd.agent.settings import AgentSettings
 from cloudherd.api.instance import Addresses
 from cloudherd.clouds.protocol import VMState
 from tests.unit.agent.facts import (
@@ -245,8 +244,7 @@ def test_a_record_that_was_never_tried_goes_when_the_window_has_passed() -> None
 def test_one_that_an_earlier_process_may_have_tried_waits_longer() -> None:
     its = record(deleting=True)
     inherited = track(first_seen=NOW - 60, inherited=True)
-    patient = view(seen(), settings=AgentSettings(crash_creation=300))
-    assert decide(its, inherited, patient) == Nothing(until=NOW + 240)
+    assert decide(its, inherited, view(seen())) == Nothing(until=NOW + 540)
 
 
 def test_one_whose_answer_was_lost_waits_for_the_vm_that_may_still_come() -> None:

@@ -111,7 +111,7 @@ class Storm:
 
 
 async def storm(seed: int, capabilities: Capabilities) -> None:
-    settings = AgentSettings(mass_loss_count=1000, crash_creation=600)
+    settings = AgentSettings(mass_loss_count=1000)
     async with agent_at_work(
         seed, latency=1, boot=3, shutdown=4, capabilities=capabilities, settings=settings
     ) as world:
