@@ -102,23 +102,27 @@ def differences(world: World) -> Iterator[str]:
         phase = record["status"].get("phase")
         if deleting(record) or phase != "Ready":
             yield f"Instance {named(record)[1]} is {phase}{' and going' if deleting(record) else ''}: {_why(record)}"
+        if (named(record)[0], record["spec"]["clusterName"]) not in clusters:
+            yield f"Instance {named(record)[1]} is left of a cluster that is gone"
     for (namespace, name), cluster in clusters.items():
         own = [one for one in records if one["spec"]["clusterName"] == name and named(one)[0] == namespace]
         yield from _counts(world, cluster, own)
-        if deleting(cluster):
-            yield f"VirtualCluster {name} is still being deleted"
-        elif condition(cluster, "Ready").get("status") != "True":
-            yield f"VirtualCluster {name} is not Ready: {condition(cluster, 'Ready').get('message')}"
-        elif cluster["status"].get("observedGeneration") != cluster["metadata"]["generation"]:
-            yield f"VirtualCluster {name} was edited, and its status does not show it"
-        elif condition(cluster, "Progressing").get("status") != "False":
-            yield f"VirtualCluster {name} still changes: {condition(cluster, 'Progressing').get('message')}"
+        yield from _says(cluster, name)
     for account in world.objects(kinds.CLOUD_ACCOUNT):
         if account.get("status", {}).get("full"):
             yield f"CloudAccount {named(account)[1]} is still remembered as full"
-    for record in records:
-        if (named(record)[0], record["spec"]["clusterName"]) not in clusters:
-            yield f"Instance {named(record)[1]} is left of a cluster that is gone"
+
+
+def _says(cluster: Object, name: str) -> Iterator[str]:
+    """What a cluster's own status says of it."""
+    if deleting(cluster):
+        yield f"VirtualCluster {name} is still being deleted"
+    elif condition(cluster, "Ready").get("status") != "True":
+        yield f"VirtualCluster {name} is not Ready: {condition(cluster, 'Ready').get('message')}"
+    elif cluster["status"].get("observedGeneration") != cluster["metadata"]["generation"]:
+        yield f"VirtualCluster {name} was edited, and its status does not show it"
+    elif condition(cluster, "Progressing").get("status") != "False":
+        yield f"VirtualCluster {name} still changes: {condition(cluster, 'Progressing').get('message')}"
 
 
 def _why(record: Object) -> str:

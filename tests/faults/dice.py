@@ -90,5 +90,5 @@ class Dice:
         where not all others strike too.
         """
         return {
-            name: rate * self.one_of((0.3, 1.0, 3.0)) for name, rate in usual.items() if self._random.random() < share
+            name: rate * self.one_of((0.3, 1.5, 6.0)) for name, rate in usual.items() if self._random.random() < share
         }

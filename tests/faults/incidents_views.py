@@ -17,7 +17,8 @@ async def stale_cache(world: World) -> None:
     background(world, {"watch: stalled": 0.2, "list: late": 0.3, "operator: killed": 0.003})
     surge = world.dice.one_of((0, 0, 1, "50%"))
     strategy = {"type": "RollingUpdate", "maxSurge": surge, "maxUnavailable": 1}
-    await begin(world, up=False, sites=world.dice.number(1, 2), updateStrategy=strategy)
+    quota = world.dice.one_of((None, 4))
+    await begin(world, up=False, sites=2 if quota else world.dice.number(1, 2), quota=quota, updateStrategy=strategy)
     for _ in range(world.dice.number(2, 6)):
         await world.clock.sleep(world.dice.skewed(1, 120))
         await scale(world, world.dice.number(0, 8))

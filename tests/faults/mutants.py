@@ -200,7 +200,7 @@ MUTANTS = (
     Mutant("no memory of what is full", ("capacity-storm",), _patches((Full, "refused", lambda *_, **__: None))),
     Mutant(
         "quota not counted",
-        ("mix", "ends-in-error"),
+        ("stale-cache", "mix"),
         _patches((capacity, "ceiling_of", _no_limit), (launcher, "objection", lambda *_: None)),
     ),
     Mutant("dependants do not wait", ("list-lags", "mix"), _patches((Outcomes, "_unsettled", lambda *_: ""))),

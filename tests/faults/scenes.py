@@ -23,9 +23,11 @@ def clouds(world: World, *, tokens: float = 0.75, **settings: object) -> None:
 
 
 async def begin(world: World, *, up: bool = True, sites: int = 1, **cluster: object) -> int:
-    """Operator and cluster; returns the number of workers. With `up`, once the cluster is ready."""
+    """Operator and cluster; returns the number of workers. With `up`, once the cluster is ready. `quota` is home's."""
     workers = int(str(cluster.pop("workers", world.dice.number(2, 6))))
-    await world.prepare()
+    quota = cluster.pop("quota", None)
+    spec = {"quota": {"instances": quota}} if quota else {}
+    await world.prepare(manifests.account("home", **spec), manifests.account("far"))
     if world.dice.chance(0.5):
         world.operate()
     else:
