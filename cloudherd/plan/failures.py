@@ -27,8 +27,8 @@ def backoff(count: int, *, fixed: bool) -> float:
 
 
 def remembered(view: ClusterView, vms: Sequence[Vm], memory: Memory, now: float, monotonic: float) -> Memory:
-    """The memory with what the Instances say now. Launches that were under way together fail as one; a service that gets
-    ready somewhere has no failures there.
+    """The memory with what the Instances say now. Launches that were under way together fail as one; a service that
+    gets ready somewhere has no failures there.
     """
     waiting = _waiting(view, vms, memory, monotonic)
     failures = _from_status(view, now, monotonic) if memory.fresh else dict(memory.failures)

@@ -48,7 +48,7 @@ class Room:
         places = min(self.left.instances, self.urgent_turn if urgent else self.turn)
         cpus, memory = _times(self.left.cpus, size.cpus), _times(self.left.memory, size.memory)
         return [
-            (self.returning[offer.flavor_id] if marked else math.inf, marked, False),
+            (self._despite_marks(offer), marked, False),
             (self.allowed, "has as many VMs of this cluster as maxInstances admits", False),
             (places, f"is full ({self.ceiling})", True),
             (cpus, "has too few cpus left (spec.quota.cpus or the cloud's limit)", True),
@@ -65,10 +65,21 @@ class Room:
 
     def marked_full(self, offer: Offer) -> str:
         """Why the cloud is known to refuse this offer for now; empty where it is not."""
-        for flavor, image, reason in self.full:
-            if flavor in ("", offer.flavor_id) and image in ("", offer.image_id):
-                return f"refuses {offer.flavor} with {offer.image} ({reason})" if image else f"is full ({reason})"
+        for _, image, reason in self._marks(offer):
+            return f"refuses {offer.flavor} with {offer.image} ({reason})" if image else f"is full ({reason})"
         return ""
+
+    def _despite_marks(self, offer: Offer) -> float:
+        """Places that own VMs give back are there where a mark says that the account is full, of no use where it says
+        that it does not take this image.
+        """
+        marks = self._marks(offer)
+        if not marks:
+            return math.inf
+        return 0 if any(image for _, image, _ in marks) else self.returning[offer.flavor_id]
+
+    def _marks(self, offer: Offer) -> list[tuple[str, str, str]]:
+        return [one for one in self.full if one[0] in ("", offer.flavor_id) and one[1] in ("", offer.image_id)]
 
     def copy(self) -> Room:
         return replace(self, returning=self.returning.copy())
