@@ -75,6 +75,12 @@ def test_new_ones_that_are_not_ready_use_up_what_may_be_missing() -> None:
     assert replaced([*old, *new], old, 4, Bounds(1, 0)) == []
 
 
+def test_old_ones_that_are_not_ready_wait_for_new_ones_too() -> None:
+    old, new = starting(0, 1), starting(2, 3)
+    assert replaced([*old, *new], old, 4, Bounds(2, 0)) == []
+    assert names(replaced([*old, *ready(2), *starting(3)], old, 4, Bounds(2, 0))) == ["c-w-1"]
+
+
 def test_what_is_missing_already_uses_it_up_too() -> None:
     old = ready(0, 1, 2)
     assert replaced(old, old, 4, Bounds(1, 0)) == []

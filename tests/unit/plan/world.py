@@ -190,7 +190,7 @@ class World:
         cluster = ObjectKey(one.namespace, one.spec.cluster_name)
         del self.instances[one.name]
         self.ledger.changed(cluster, one, None)
-        self.woken |= {cluster, *self.ledger.waiting_for(one.account)}
+        self.woken.add(cluster)
         self.changes += 1
 
     def set_status(self, one: Instance, *conditions: Condition, **fields: Any) -> None:
