@@ -42,8 +42,9 @@ def is_moving(record: Instance, track: Track, action: Action, now: float) -> boo
     """Whether its VM is on its way up or down, so that the next listing will bring news."""
     if isinstance(action, Lost) or (isinstance(action, Report) and action.reason in STUCK):
         return False
-    if isinstance(action, Nothing) and action.until is not None and action.until > now + LONG:
-        return False
+    waits_long = isinstance(action, Nothing) and action.until is not None and action.until > now + LONG
+    if waits_long and (record.deleting or not vm_id_of(record, track)):
+        return False  # a VM that was launched is looked for with every poll, however long it may stay hidden
     if record.deleting:
         return FINALIZER in record.metadata.finalizers
     if record.status.phase in ("Ready", "Failed"):

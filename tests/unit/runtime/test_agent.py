@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cloudherd.runtime import kinds
 from tests.fakes.agentworld import agent_at_work
 from tests.fakes.clock import on_virtual_time
+from tests.fakes.cloud import TOKENS
 
 
 @on_virtual_time
@@ -132,3 +135,11 @@ async def test_a_cloud_slower_than_a_poll_is_waited_for_and_says_so() -> None:
         await world.clock.until(lambda: not world.records(), within=60)
         assert not world.home.alive()
         assert world.home.count("destroy_vm") == 1
+
+
+@on_virtual_time
+async def test_a_launched_vm_is_looked_for_with_every_short_poll_however_long_the_cloud_may_hide_new_ones() -> None:
+    async with agent_at_work(boot=5, capabilities=replace(TOKENS, visibility_seconds=60)) as world:
+        await world.clock.advance(10)
+        await world.instance("batch-worker-0")
+        await world.clock.until(world.all_are("Ready", 1), within=10)
