@@ -134,6 +134,8 @@ class _Planner:
         renders, active = tuple(self.observed.outcomes.renders()), self.observed.active
         updates = tuple(self.desired.update) if active else ()
         picture = Picture(self.observed, assignment, len(delete), self.memory, self.now, self.monotonic)
+        # Until all is rendered it is not known what is outdated, and the last status stays.
+        told = None if renders else status(picture)
         return Plan(
             create_services=tuple(self.desired.create) if active else (),
             update_services=updates,
@@ -143,10 +145,9 @@ class _Planner:
             delete=tuple(delete),
             drop_user_data=self._unused_user_data(create) if active and not renders else (),
             drop_services=tuple(self.desired.drop) if active else (),
-            # Until all is rendered it is not known what is outdated, and the last status stays.
             service_status={} if renders else service_statuses(picture, updates),
-            status=None if renders else status(picture),
-            notes=tuple(notes(self.observed, create, delete, updates)),
+            status=told,
+            notes=tuple(notes(picture, told, create, delete, updates)),
             holds=self._holds(assignment) if active else {},
             waits_for=assignment.waits if active else {},
             candidates=frozenset(candidate.key for candidate in self.observed.order),

@@ -33,7 +33,8 @@ def ready(picture: Picture, counts: Sequence[ServiceCount]) -> Condition:
         reason = "Paused" if view.cluster.spec.paused else "NotAllReady"
         return told(view, "Ready", False, reason, text, picture.now)
     total = sum(count.ready for count in counts)
-    return told(view, "Ready", True, "AllReady", f"all {total} VMs are ready", picture.now)
+    text = {0: "no VM is asked for", 1: "the one VM is ready"}.get(total, f"all {total} VMs are ready")
+    return told(view, "Ready", True, "AllReady", text, picture.now)
 
 
 def _short(picture: Picture, service: Service, count: ServiceCount) -> str:
