@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from cloudherd.api import Instance, ObjectKey
 from cloudherd.api.account import FullMark
@@ -22,6 +23,12 @@ Log = Callable[[str, str], None]
 
 
 @dataclass
+class Vm:
+    number: int
+    state: Literal["running", "error", "ending"]
+
+
+@dataclass
 class Agent:
     """One account's. `capacity` is what its cloud holds in truth; `faults` are services whose VMs end in an error
     there, with the cloud's words; `acts` decides whether an Instance gets its step in this pass.
@@ -33,10 +40,12 @@ class Agent:
     faults: dict[str, str] = field(default_factory=dict)
     stuck: set[str] = field(default_factory=set)  # services whose VMs never get ready
     acts: Callable[[], bool] = lambda: True
-    vms: dict[str, str] = field(default_factory=dict)  # uid of the Instance -> running | error | ending
+    vms: dict[str, Vm] = field(default_factory=dict)
+    """What the cloud holds, by the identity that its VMs bear: spec.id."""
     reachable: bool = True
     freed: bool = False
     launches: int = 0
+    """All there ever were, by which VMs are numbered."""
 
     def look(self, log: Log) -> None:
         """One pass over the account's Instances."""
@@ -63,57 +72,58 @@ class Agent:
         return self.reachable
 
     def _step(self, one: Instance, log: Log) -> None:
-        vm = self.vms.get(one.uid)
-        if one.deleting and vm in ("running", "error"):
-            self.vms[one.uid] = "ending"
+        vm = self.vms.get(one.spec.id)
+        phase = one.status.phase
+        if one.deleting and vm and vm.state != "ending":
+            vm.state = "ending"
             self.world.changes += 1
             log("being ended", one.name)
         elif one.deleting:
-            self.freed = self.freed or bool(one.status.provider_id)
-            self.vms.pop(one.uid, None)
+            self.freed = self.freed or vm is not None or bool(one.status.provider_id)
+            self.vms.pop(one.spec.id, None)
             self.world.remove_instance(one)
             log("gone", one.name)
-        elif one.status.phase == "Pending":
-            self._launch(one, log)
-        elif one.status.phase == "Launching" and vm == "error":
-            words = self.faults.get(one.spec.service_name, "it broke")
-            self.world.set_status(one, true("Ready", "VMError", words, "False"), phase="Failed")
-            log(f"failed ({words})", one.name)
-        elif one.status.phase == "Launching" and vm == "running" and one.spec.service_name not in self.stuck:
-            address = f"10.{sorted(self.world.accounts).index(self.key) + 1}.0.{_number(one)}"
-            addresses = Addresses(private=[address])
-            self.world.set_status(one, true("Ready", "ServiceReady"), phase="Ready", addresses=addresses)
-            log("ready", one.name)
-        elif one.status.phase in ("Launching", "Ready") and vm is None:
+        elif phase == "Pending":
+            self._launch(one, vm, log)
+        elif phase in ("Launching", "Ready") and vm is None:
             self.world.set_status(
                 one, true("Ready", "VMVanished", "it does not exist any more", "False"), phase="Failed"
             )
             log("vanished", one.name)
-        elif one.status.phase == "Ready":
+        elif phase == "Launching" and vm and vm.state == "error":
+            words = self.faults.get(one.spec.service_name, "it broke")
+            self.world.set_status(one, true("Ready", "VMError", words, "False"), phase="Failed")
+            log(f"failed ({words})", one.name)
+        elif phase == "Launching" and vm and one.spec.service_name not in self.stuck:
+            addresses = Addresses(private=[f"10.{sorted(self.world.accounts).index(self.key) + 1}.0.{vm.number}"])
+            self.world.set_status(one, true("Ready", "ServiceReady"), phase="Ready", addresses=addresses)
+            log("ready", one.name)
+        elif phase == "Ready":
             self.world.set_status(one, true("Ready", "ServiceReady"))
 
-    def _launch(self, one: Instance, log: Log) -> None:
+    def _launch(self, one: Instance, vm: Vm | None, log: Log) -> None:
         account = self.world.accounts[self.key]
-        adopted = one.uid in self.vms
-        marked = not adopted and any(mark.flavor in ("", one.spec.flavor) for mark in account.status.full)
-        if not (marked or adopted) and self.capacity is not None and len(self.vms) >= self.capacity:
+        marked = any(mark.flavor in ("", one.spec.flavor) for mark in account.status.full)
+        if vm is None and not marked and self.capacity is not None and len(self.vms) >= self.capacity:
             mark = FullMark(until=at(self.world.monotonic + FULL_FOR), reason="CloudFull", message="no room")
             self._write(full=[mark])
             log("refuses a launch, since it is full", "")
             marked = True
-        if marked:
+        if vm is None and marked:
             self.world.set_status(one, true("Ready", "CloudFull", "no room", "False"), phase="Failed")
             log("failed (no room)", one.name)
             return
-        self.launches += 1
-        self.vms.setdefault(one.uid, "error" if one.spec.service_name in self.faults else "running")
+        log("found again" if vm else "starting", one.name)
+        if vm is None:
+            self.launches += 1
+            vm = Vm(self.launches, "error" if one.spec.service_name in self.faults else "running")
+            self.vms[one.spec.id] = vm
         self.world.set_status(
             one,
             true("Ready", "Launching", status="False"),
             phase="Launching",
-            provider_id=f"simulated://{self.key.name}/i-{self.launches}",
+            provider_id=f"simulated://{self.key.name}/i-{vm.number}",
         )
-        log("found again" if adopted else "starting", one.name)
 
     def _lift_mark(self, log: Log) -> None:
         marks = self.world.accounts[self.key].status.full
@@ -129,20 +139,9 @@ class Agent:
     def lose(self, service: str, count: int = 1) -> None:
         """What a cloud does to VMs without being asked."""
         found = [
-            one
+            one.spec.id
             for one in sorted(self.world.instances.values(), key=lambda one: one.name)
-            if one.account == self.key and one.spec.service_name == service and self.vms.get(one.uid) == "running"
+            if one.account == self.key and one.spec.service_name == service and not one.deleting
         ]
-        for one in found[:count]:
-            del self.vms[one.uid]
-
-    def adopt(self) -> None:
-        """The VMs that are there belong to the Instances that bear their names now, as after a restore."""
-        self.vms.clear()
-        for one in self.world.instances.values():
-            if one.account == self.key:
-                self.vms[one.uid] = "running"
-
-
-def _number(one: Instance) -> str:
-    return (one.status.provider_id or "").rpartition("-")[2]
+        for vm in [vm for vm in found if vm in self.vms][:count]:
+            del self.vms[vm]

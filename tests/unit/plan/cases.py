@@ -248,7 +248,11 @@ def service_removed(sim: Simulation, user: User) -> None:
 
 def restored(sim: Simulation, user: User) -> None:
     sim.chapter("two sites", lambda: user.apply(batch()))
+    sim.finish()
+    vms = sim.vms()
     sim.chapter("everything is restored from a backup without its status: no VM is made or lost", user.restore)
+    sim.finish()
+    assert sim.vms() == vms
 
 
 def unreadable(sim: Simulation, user: User) -> None:

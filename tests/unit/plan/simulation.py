@@ -78,6 +78,10 @@ class Simulation:
                     return
         raise AssertionError("nothing ever settles:\n" + "\n".join(self.story[-40:]))
 
+    def vms(self) -> dict[str, list[int]]:
+        """The numbers of the VMs at every cloud: a new one has a new number."""
+        return {name: sorted(vm.number for vm in agent.vms.values()) for name, agent in self.agents.items()}
+
     def _calm_round(self) -> None:
         """One in the default order, in which nobody is left out and nothing fails."""
         random_, fails, self.random, self.world.fails = self.random, self.world.fails, None, lambda _: False

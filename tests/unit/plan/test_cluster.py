@@ -10,7 +10,7 @@ import pytest
 from cloudherd.api import ObjectKey
 from cloudherd.plan.capacity import Ledger
 from cloudherd.plan.cluster import plan_cluster
-from cloudherd.plan.model import ClusterView, Memory, Plan, Stranger
+from cloudherd.plan.model import ClusterView, Memory, Note, Plan, Stranger
 from tests.unit.plan.helpers import condition, plan, service, view_of, with_status
 from tests.unit.plan.objects import EPOCH, account, at, cluster, fixed, instance, key, scalable, true
 
@@ -127,9 +127,7 @@ def test_a_vm_that_is_late_gives_its_place_to_its_replacement() -> None:
 
 
 def test_events_tell_of_a_new_site_and_of_many_in_one() -> None:
-    assert [(one.reason, one.message) for one in plan(view()).notes] == [
-        ("SiteOpened", "the cluster opens a site at physics.home")
-    ]
+    assert plan(view()).notes == (Note("Normal", "SiteOpened", "the cluster opens a site at physics.home"),)
     workers = [instance(f"batch-worker-{slot}") for slot in range(6)]
     found = plan(view(*workers, workers=1, spec={"updateStrategy": {"type": "OnDelete"}}))
     assert "deleting batch-worker-5, batch-worker-4, batch-worker-3 and 2 more: worker is asked for 1" in [
@@ -143,6 +141,34 @@ def test_an_update_is_one_event_however_many_steps_it_takes() -> None:
         one.message for one in plan(view(workers[0])).notes
     }
     assert {text for text in messages if "revision" in text} <= {"replacing VMs: worker has a new revision"}
+
+
+def test_what_turns_for_better_or_worse_is_an_event_once() -> None:
+    without_workers = view(instance("batch-master-0"), workers=0, spec={"updateStrategy": {"type": "OnDelete"}})
+    first = plan(without_workers)
+    assert first.notes == (Note("Normal", "AllReady", "the one VM is ready"),)
+    assert first.status
+    again = replace(without_workers, cluster=with_status(without_workers.cluster, **first.status.wire()))
+    assert plan(again).notes == ()
+    full = plan(replace(view(workers=2), accounts={HOME.key: account("home", quota={"instances": 2})}))
+    assert [(one.type, one.reason) for one in full.notes if one.type == "Warning"] == [("Warning", "NoPlace")]
+
+
+def test_an_account_that_is_passed_over_is_an_event_once() -> None:
+    memory = Memory(failures={("master", HOME.key): (3, 60.0)}, fresh=False)
+    found = plan(view(), memory)
+    text = "physics.home is passed over for now: master failed 3 times in a row there"
+    assert Note("Warning", "SitePassedOver", text) in found.notes
+    assert found.status
+    again = plan(replace(view(), cluster=with_status(view().cluster, **found.status.wire())), memory)
+    assert again.notes == ()
+
+
+def test_a_scale_that_is_put_back_is_an_event_without_its_count() -> None:
+    known = view(services=(service("batch-worker", 9),))
+    found = plan(replace(known, cluster=with_status(known.cluster, observedGeneration=1)))
+    text = "a scale of worker was put back, since the manifest holds replicas: 2"
+    assert Note("Warning", "ScalePutBack", text) in found.notes
 
 
 def test_until_all_is_rendered_the_status_stays() -> None:

@@ -127,5 +127,3 @@ class User:
             meta = one.metadata.model_copy(update={"uid": f"{one.uid}-again"})
             self.world.instances[one.name] = one.model_copy(update={"metadata": meta, "status": InstanceStatus()})
         self.world.restart_gateway()
-        for agent in self.simulation.agents.values():
-            agent.adopt()
