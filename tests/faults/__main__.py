@@ -19,7 +19,7 @@ from tests.faults.cases import CASES
 from tests.faults.run import Case, Outcome, run
 from tests.faults.story import ending
 
-CHUNK = 10
+CHUNK = 5
 SHOWN = 3
 
 
