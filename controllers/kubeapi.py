@@ -22,7 +22,7 @@ from controllers.connection import Connection, error_of
 PAGE = 500
 SILENCE_SECONDS = 70.0
 """A healthy watch carries a bookmark about every minute, but for kinds on which the server knows nothing new."""
-_CALL_LIMITS = aiohttp.ClientTimeout(total=60, sock_connect=10)
+_CALL_LIMITS = aiohttp.ClientTimeout(total=20, sock_connect=10)
 _WATCH_SECONDS = (300, 600)
 _READ_ATTEMPTS = 4
 _LIST_ATTEMPTS = 3
