@@ -19,9 +19,8 @@ from cloudherd.agent.full import Full
 from cloudherd.agent.identity import Identity, tags_for
 from cloudherd.agent.memory import Look, Track
 from cloudherd.api import Instance
-from cloudherd.plan import capacity, creation
+from cloudherd.plan import capacity, creation, outcomes, userdata
 from cloudherd.plan.amount import Amount
-from cloudherd.plan.outcomes import Outcomes
 from cloudherd.plan.records import Records
 from cloudherd.runtime import account_poll, calls, executor, keeper, launcher
 from cloudherd.runtime.kinds import CLOUD_ACCOUNT, INSTANCE
@@ -141,6 +140,22 @@ def _with_heartbeat(original: Callable[..., Any]) -> Callable[..., Any]:
     return listing
 
 
+@contextmanager
+def _first_neighbour() -> Iterator[None]:
+    """Every site is told the addresses that were found first, wherever that was."""
+    first: list[Any] = []
+    original = userdata.addresses_of
+
+    def addresses_of(vms: Any) -> Any:
+        found = original(vms)
+        if found.address and not first:
+            first.append(found)
+        return first[0] if found.address else found
+
+    with patch.object(outcomes, "addresses_of", addresses_of):
+        yield
+
+
 MUTANTS = (
     Mutant(
         "record without finalizer",
@@ -203,7 +218,7 @@ MUTANTS = (
         ("stale-cache", "mix"),
         _patches((capacity, "ceiling_of", _no_limit), (launcher, "objection", lambda *_: None)),
     ),
-    Mutant("dependants do not wait", ("list-lags", "mix"), _patches((Outcomes, "_unsettled", lambda *_: ""))),
+    Mutant("a neighbour of another site", ("stale-cache", "cleanup-fails", "mix"), _first_neighbour),
     Mutant(
         "credentials not held",
         ("way-out",),
