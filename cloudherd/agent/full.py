@@ -91,8 +91,9 @@ class Full:
             if mark.probe == uid:
                 mark.probe = ""
 
-    def succeeded(self, flavor: str, image: str) -> None:
-        for key in [key for key in self.marks if matches(key, flavor, image)]:
+    def succeeded(self, flavor: str, image: str, *, began: float) -> None:
+        """A launch that began at `began` went well. It says nothing of a refusal that came while it was under way."""
+        for key in [key for key, mark in self.marks.items() if matches(key, flavor, image) and began > mark.made_at]:
             del self.marks[key]
 
     def freed(self, flavor: str) -> bool:

@@ -145,7 +145,7 @@ class Launcher:
             await self._failed(error, due, began)
             return
         track.launched_at, track.vm_id = self._parts.clock.monotonic(), vm.id
-        state.full.succeeded(*fingerprint(record.spec))
+        state.full.succeeded(*fingerprint(record.spec), began=began)
         state.throttled.end()
         state.launches_denied.end()
         state.denied = None

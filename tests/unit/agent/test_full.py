@@ -60,7 +60,7 @@ def test_after_its_time_one_launch_probes_and_the_others_wait_for_it() -> None:
     assert full.may_probe("large", "x", "c")
     full.ended("a")
     assert full.may_probe("small", "x", "b")
-    full.succeeded("small", "x")
+    full.succeeded("small", "x", began=1e9)
     full.ended("b")
     assert not full.marks
     assert full.may_probe("small", "x", "d")
@@ -104,3 +104,12 @@ def test_what_an_agent_before_us_wrote_is_taken_over_until_it_has_passed() -> No
     full.restore(account(status=status).status.full, monotonic=5000, now=500)
     assert full.next_end() == 5100
     assert not full.blocks("large", "x")
+
+
+def test_a_launch_that_was_under_way_when_another_was_refused_proves_no_room() -> None:
+    full = Full(60, 1800)
+    full.refused(("small", ""), "CloudFull", "no room", began=10, monotonic=12, now=0)
+    full.succeeded("small", "x", began=9)
+    assert full.blocks("small", "x")
+    full.succeeded("small", "x", began=13)
+    assert not full.blocks("small", "x")
