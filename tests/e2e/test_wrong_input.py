@@ -175,7 +175,7 @@ MISTAKES = {
     ),
     "user data longer than the cloud takes": Mistake(
         (context("long", "#cloud-config\n" + "#" * 20_000), wrong(uses("long"))),
-        (not_placed("at most 16384 are allowed"),),
+        (not_placed("user data", "16384"),),
         tries=1,
     ),
     "three services in a circle": Mistake(
