@@ -46,7 +46,7 @@ class Killer:
             try:
                 self.again()
             except Failure:
-                assert struck.is_set()  # it was killed before it was ready
+                assert struck.wait(PATIENCE)  # it was killed before it was ready
             deadline = time.monotonic() + PATIENCE
             while not struck.wait(SOON):
                 assert time.monotonic() < deadline, f"the point did not come\n{self.world.picture()}"

@@ -12,22 +12,19 @@ from dataclasses import dataclass
 
 import pytest
 
-from devenv.audit import Write
 from devenv.stage import EXAMPLE_ENDPOINT, EXAMPLES, ONE_PROCESS, TWO_PROCESSES, Stage
 from tests.e2e.world import World, until, world_on
 
 TWELVE = {"home master": 1, "home worker": 3, "aws master": 1, "aws worker": 7}
-KUBERNETES_OWN = ("controlplane/", "kube-", "kubectl/")
 QUIET, STEADY = 5.0, 60.0
 
 
 @dataclass
 class Physics:
-    """The example's world. Positions in the audit log: before it was applied, and when it was ready."""
+    """The example's world, and the moment before it was applied."""
 
     world: World
     begun: int
-    ready: int = 0
 
 
 @pytest.fixture(scope="module", params=[ONE_PROCESS, TWO_PROCESSES], ids=["one process", "two processes"])
@@ -35,13 +32,12 @@ def physics(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Physics]:
     """The three files as they stand, but for EC2's endpoint; everything is ready."""
     stage.run_operators(request.param)
     with world_on(stage, "physics") as world:
-        found = Physics(world, world.audit.position())
+        found = Physics(world, world.moment())
         for path in sorted(EXAMPLES.glob("*.yaml")):
             stage.plane.kubectl(
                 "apply", "-f", "-", input=path.read_text().replace(EXAMPLE_ENDPOINT, world.front.url), check=True
             )
         world.wait_ready(master=2, worker=10)
-        found.ready = world.audit.position()
         yield found
 
 
@@ -133,11 +129,9 @@ def test_tables_answer_what_runs_where_and_whether_it_is_ready(world: World) -> 
 
 
 def test_a_vm_costs_three_writes_until_it_is_ready(physics: Physics) -> None:
-    writes = [one for one in physics.world.audit.writes(physics.begun) if one.resource == "instances"]
-    assert {one.namespace for one in writes} == {"physics"}
-    counts = Counter(one.name for one in writes)
-    assert len(counts) == 12
-    assert max(counts.values()) <= 3, [str(one) for one in writes]
+    writes = physics.world.writes_per_instance(physics.begun)
+    assert len(writes) == 12
+    assert max(map(len, writes.values())) <= 3, writes
 
 
 @pytest.mark.slow
@@ -147,7 +141,7 @@ def test_a_steady_minute_costs_no_write_and_one_listing_per_poll(physics: Physic
     start = until("a quiet start", lambda: _quiet_since(world))
     calls_at_home, calls_at_aws, begun = len(world.home.calls()), len(world.front.calls()), time.monotonic()
     until("a minute's end", lambda: time.monotonic() - begun >= STEADY)
-    assert [str(one) for one in _by_operators(world.audit.writes(start))] == []
+    assert [str(one) for one in world.writes(start)] == []
     at_home = Counter(call.operation for call in world.home.calls()[calls_at_home:])
     at_aws = Counter(call.action for call in world.front.calls()[calls_at_aws:])
     assert at_home.pop("limits", 0) <= at_home["list_vms"], "a full cloud is asked whether it still is"
@@ -160,7 +154,7 @@ def test_a_steady_minute_costs_no_write_and_one_listing_per_poll(physics: Physic
 def test_its_deletion_ends_workers_then_masters_and_leaves_nothing(physics: Physics) -> None:
     world = physics.world
     service = {vm.id: vm.service for vm in world.vms()}
-    begun = world.audit.position()
+    begun = world.moment()
     world.delete("virtualcluster", "batch")
     world.wait_gone("virtualcluster", "batch")
     assert world.vms() == [], "the object goes when the last VM is gone"
@@ -169,9 +163,9 @@ def test_its_deletion_ends_workers_then_masters_and_leaves_nothing(physics: Phys
     assert world.get("instances") == []
     assert world.get("clusterservices") == []
     assert [one["metadata"]["name"] for one in world.get("secrets") if one["type"] == "cloudherd.dev/user-data"] == []
-    writes = [one for one in world.audit.writes(begun) if one.resource == "instances"]
-    assert len({one.name for one in writes}) == 12
-    assert max(Counter(one.name for one in writes).values()) <= 2, [str(one) for one in writes]
+    writes = world.writes_per_instance(begun)
+    assert len(writes) == 12
+    assert max(map(len, writes.values())) <= 2, writes
 
 
 class Table:
@@ -190,20 +184,11 @@ class Table:
         return next(row for row in self.rows if row["NAME"].rpartition("/")[2] == name)
 
 
-def _by_operators(writes: list[Write]) -> list[Write]:
-    """Without Leases and Events, which no count holds against us, and what Kubernetes itself and the test wrote."""
-    return [
-        one
-        for one in writes
-        if one.resource not in ("leases", "events") and not one.user_agent.startswith(KUBERNETES_OWN)
-    ]
-
-
 def _quiet_since(world: World) -> int | None:
     """The audit log's end, where no operator has written for some seconds."""
-    position, begun = world.audit.position(), time.monotonic()
+    moment, begun = world.moment(), time.monotonic()
     while time.monotonic() - begun < QUIET:
-        if _by_operators(world.audit.writes(position)):
+        if world.writes(moment):
             return None
         time.sleep(0.5)
-    return position
+    return moment

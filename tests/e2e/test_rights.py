@@ -23,7 +23,7 @@ def world(stage: Stage) -> Iterator[World]:
 
 
 def test_gateway_and_agent_apart_are_never_forbidden_anything(world: World) -> None:
-    begun, said = world.audit.position(), len(world.stage.said())
+    begun, said = world.moment(), len(world.stage.said())
     world.apply(world.cluster(workers=4))
     world.wait_ready(master=2, worker=4)
     world.delete("instance", "batch-worker-0")
@@ -31,8 +31,8 @@ def test_gateway_and_agent_apart_are_never_forbidden_anything(world: World) -> N
     world.wait_ready(master=2, worker=4)
     world.delete("virtualcluster", "batch")
     world.wait_gone("virtualcluster", "batch")
-    forbidden = [str(one) for one in world.audit.writes(begun) if one.status == 403]
+    forbidden = [str(one) for one in world.writes(begun) if one.status == 403]
     assert forbidden == []
     assert "forbidden" not in world.stage.said()[said:].lower()
-    managers = {one.manager for one in world.audit.writes(begun) if one.resource == "instances"}
+    managers = {one.manager for one in world.writes(begun) if one.resource == "instances"}
     assert {"cloudherd-gateway", "cloudherd-agent"} <= managers
