@@ -8,13 +8,13 @@ itself never sends one twice.
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from cloudherd.clouds import ec2_xml
 from cloudherd.clouds.ec2_connection import Ec2Api, filters
-from cloudherd.clouds.ec2_errors import of_creation
 from cloudherd.clouds.ec2_launch import IMAGE_ID, Lookup, run_instances
 from cloudherd.clouds.ec2_models import Ec2Credentials, Ec2LaunchOptions, Ec2Options
+from cloudherd.clouds.errors import confidential, of_creation
 from cloudherd.clouds.protocol import (
     VM,
     Capabilities,
@@ -30,8 +30,6 @@ from cloudherd.clouds.protocol import (
 from cloudherd.clouds.validation import check
 
 MAX_USER_DATA = 16_384
-_SHORTEST_SECRET = 8
-"""Lines of user data shorter than this are in every message by chance."""
 
 
 class Ec2:
@@ -112,7 +110,7 @@ class Ec2Driver:
         place = self._lookup.place(request.network, request.security_groups, request.public_address)
         fields = run_instances(request, options, self._lookup.image(request.image), place)
         try:
-            root = self._api.call("RunInstances", fields, _confidential(request.user_data, fields))
+            root = self._api.call("RunInstances", fields, confidential(request.user_data))
             return _first(ec2_xml.items(root, "instancesSet"))
         except CloudError as error:
             failed = of_creation(error)
@@ -175,12 +173,6 @@ def _first(instances: list[ET.Element]) -> VM:
     if not instances:
         raise ec2_xml.NotUnderstoodError
     return ec2_xml.to_vm(instances[0])
-
-
-def _confidential(user_data: bytes, fields: Mapping[str, str]) -> tuple[str, ...]:
-    """What no message may repeat: the user data as it was sent, and each of its lines."""
-    lines = (line.strip() for line in user_data.decode("utf-8", "replace").splitlines())
-    return (fields.get("UserData", ""), *(line for line in lines if len(line) >= _SHORTEST_SECRET))
 
 
 def _known_sizes() -> Iterator[Size]:

@@ -10,51 +10,23 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ssl
 import xml.etree.ElementTree as ET
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
-import requests
 import urllib3.exceptions
 from libcloud.common.aws import AWSRequestSignerAlgorithmV2
 from libcloud.compute.drivers.ec2 import EC2Connection, EC2NodeDriver
-from libcloud.http import LibcloudConnection
 
 from cloudherd.clouds import ec2_xml
 from cloudherd.clouds.ec2_errors import refusal
 from cloudherd.clouds.ec2_models import Ec2Credentials, Ec2Options
 from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind
+from cloudherd.clouds.transport import Answer, Transport, endpoint, no_answer
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
-
-
-class _Transport(LibcloudConnection):  # type: ignore[misc]
-    def __init__(self, host: str, port: int, secure: bool, **settings: Any) -> None:
-        super().__init__(host, port, secure=secure, **settings)
-        self.host = f"{'https' if secure else 'http'}://{host}:{port}"  # libcloud takes port 443 for https, always
-        self.session.auth = lambda request: request  # or a .netrc's would replace the signature
-
-    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **_: Any) -> None:
-        self.response = self.session.request(
-            method,
-            self.host + url,
-            data=body,
-            headers=headers,
-            allow_redirects=False,  # libcloud would carry user data wherever it is told to
-            verify=self.verification,
-            timeout=self.session.timeout,
-        )
-
-
-class _Answer:
-    """The answer as it came; libcloud's own class raises exceptions that hold it."""
-
-    def __init__(self, response: requests.Response, **_: object) -> None:
-        self.status: int = response.status_code
-        self.body: bytes = response.content
 
 
 class _PostSignerV2(AWSRequestSignerAlgorithmV2):  # type: ignore[misc]
@@ -70,8 +42,8 @@ class _PostSignerV2(AWSRequestSignerAlgorithmV2):  # type: ignore[misc]
 
 
 class _PostConnection(EC2Connection):  # type: ignore[misc]
-    responseCls = _Answer  # noqa: N815 - libcloud's name
-    conn_class = _Transport  # here too, so that LIBCLOUD_DEBUG does not write bodies and keys to a file
+    responseCls = Answer  # noqa: N815 - libcloud's name
+    conn_class = Transport  # here too, so that LIBCLOUD_DEBUG does not write bodies and keys to a file
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -81,9 +53,9 @@ class _PostConnection(EC2Connection):  # type: ignore[misc]
     def add_default_params(self, params: dict[str, str]) -> dict[str, str]:
         return params  # all of them go into the body
 
-    def post(self, path: str, fields: Mapping[str, str]) -> _Answer:
+    def post(self, path: str, fields: Mapping[str, str]) -> Answer:
         signed = self.signer.get_request_params({"Version": self.version, **fields}, method="POST", path=path)
-        answer: _Answer = self.request(path, data=urlencode(signed), headers=_FORM, method="POST", retry_failed=False)
+        answer: Answer = self.request(path, data=urlencode(signed), headers=_FORM, method="POST", retry_failed=False)
         return answer
 
 
@@ -123,12 +95,12 @@ class Ec2Api:
             raise refusal(answer.status, answer.body, (*self._secrets, *confidential))
         return ec2_xml.answer(answer.body, action)
 
-    def _sent(self, fields: Mapping[str, str]) -> _Answer | CloudError:
+    def _sent(self, fields: Mapping[str, str]) -> Answer | CloudError:
         """Returns its error, for one that is raised would carry the library's exception, which holds the request."""
         try:
             return self._connection.post(self._path, fields)
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as raised:  # requests' own are OSErrors
-            return _no_answer(raised)
+            return no_answer(raised)
 
     def items(self, action: str, fields: Mapping[str, str], name: str) -> Iterator[ET.Element]:
         """The items of the set `name`, from all pages; an error where any page is missing."""
@@ -160,50 +132,9 @@ def _endpoint(connection: Connection) -> tuple[dict[str, Any], str]:
         raise _invalid("spec.region is required for the provider ec2")
     if not connection.endpoint:
         return {}, "/"
-    try:
-        parts = urlsplit(connection.endpoint)
-        host, port, secure = parts.hostname or "", parts.port, parts.scheme == "https"
-    except ValueError:
-        host, port, secure, parts = "", None, False, urlsplit("")
-    if not host or parts.scheme not in {"http", "https"} or parts.username or parts.query or parts.fragment:
-        raise _invalid("spec.endpoint: must be http[s]://host[:port][/path] and nothing more")
-    return {
-        "host": f"[{host}]" if ":" in host else host,
-        "port": port or (443 if secure else 80),
-        "secure": secure,
-    }, parts.path or "/"
+    found = endpoint(connection.endpoint)
+    return {"host": found.host, "port": found.port, "secure": found.secure}, found.path
 
 
 def _invalid(sentence: str) -> CloudError:
     return CloudError(ErrorKind.INVALID, "InvalidSettings", sentence)
-
-
-_CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
-    (urllib3.exceptions.NameResolutionError, "NameNotResolved", "the endpoint's name cannot be resolved"),
-    (ssl.SSLCertVerificationError, "CertificateInvalid", "the endpoint's certificate is not valid, or not trusted"),
-    (ConnectionRefusedError, "ConnectionRefused", "the endpoint refuses connections"),
-    (urllib3.exceptions.NewConnectionError, "NotConnected", "the endpoint cannot be connected to"),
-    (urllib3.exceptions.ConnectTimeoutError, "NotConnected", "the endpoint cannot be connected to in time"),
-    (
-        requests.exceptions.SSLError,
-        "TlsFailed",
-        "no TLS connection was possible: is it http:// that the endpoint speaks?",
-    ),
-    (requests.exceptions.Timeout, "NoAnswerInTime", "the endpoint did not answer in time"),
-)
-
-
-def _no_answer(raised: BaseException) -> CloudError:
-    causes = list(_chain(raised))
-    for kind, code, message in _CAUSES:
-        if any(isinstance(cause, kind) for cause in causes):
-            return CloudError(ErrorKind.UNREACHABLE, code, message)
-    return CloudError(ErrorKind.UNREACHABLE, "ConnectionBroken", "the connection broke before the answer was there")
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and what is wrapped in it: requests keeps it as first argument, urllib3 in `reason`."""
-    while error is not None:
-        yield error
-        inner = [getattr(error, "reason", None), *error.args[:1], error.__cause__, error.__context__]
-        error = next((each for each in inner if isinstance(each, BaseException)), None)

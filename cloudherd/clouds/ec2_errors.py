@@ -4,13 +4,12 @@ anything that we sent in confidence: never a client library's text, never a URL.
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
-from urllib.parse import quote, quote_plus
 
 from cloudherd.clouds.ec2_xml import NotUnderstoodError, parse
-from cloudherd.clouds.protocol import MESSAGE_LIMIT, CloudError, ErrorKind
+from cloudherd.clouds.errors import scrubbed
+from cloudherd.clouds.protocol import CloudError, ErrorKind
 
 _FULL = frozenset({
     "InstanceLimitExceeded", "VcpuLimitExceeded", "ResourceLimitExceeded", "VolumeLimitExceeded",
@@ -98,26 +97,3 @@ def _despite_code(kind: ErrorKind, code: str, words: str) -> ErrorKind:
     if code == "AuthFailure" and words.startswith("Not authorized for images"):
         return ErrorKind.NOT_FOUND  # another account's private image; the keys are good
     return kind
-
-
-_LONG_CODE = re.compile(r"[A-Za-z0-9+/=_-]{48,}")
-
-
-def scrubbed(words: str, secrets: Iterable[str]) -> str:
-    """The cloud's words without secrets and encoded blobs (an encoded authorization failure, user data), bounded."""
-    plain = {secret.strip() for secret in secrets}
-    forms = {form(secret) for secret in plain - {""} for form in (str, quote, quote_plus, lambda each: quote(each, ""))}
-    for form in sorted(forms, key=len, reverse=True):
-        words = words.replace(form, "…")
-    return _LONG_CODE.sub("…", words)[:MESSAGE_LIMIT]
-
-
-# What a connection that was never made, or a request that was never sent, is called.
-NEVER_SENT = frozenset({"NameNotResolved", "ConnectionRefused", "NotConnected", "CertificateInvalid"})
-
-
-def of_creation(error: CloudError) -> CloudError:
-    """The same failure of a creation: one that was sent and that nobody answered may have been carried out."""
-    if error.kind is not ErrorKind.UNREACHABLE or error.code in NEVER_SENT:
-        return error
-    return CloudError(ErrorKind.UNKNOWN, error.code, error.message)
