@@ -25,6 +25,7 @@ class ErrorKind(StrEnum):
     FULL = "Full"  # no room of this flavor or on this account; nothing was made
     THROTTLED = "Throttled"  # too many calls; nothing was done
     DENIED = "Denied"  # the credentials are refused; nothing was done
+    BUSY = "Busy"  # not while the VM is in the state that it is in; nothing was done, and later it may be
     UNREACHABLE = "Unreachable"  # no answer, or none that can be understood
     INVALID = "Invalid"  # the request can never succeed as it is; nothing was made
     NOT_FOUND = "NotFound"  # the VM, flavor or image named does not exist
@@ -58,7 +59,8 @@ class VMState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class VM:
     """A VM as a cloud reports it. `id` is the cloud's own; `detail` the cloud's words on its state, parsed and
-    bounded.
+    bounded. `no_room`: the cloud took the launch and has no place for the VM: it waits (`PENDING`) or is given up
+    (`ERROR`).
     """
 
     id: str
@@ -69,6 +71,7 @@ class VM:
     public: tuple[str, ...] = ()
     flavor: str = ""
     detail: str = ""
+    no_room: bool = False
 
 
 @dataclass(frozen=True, slots=True)

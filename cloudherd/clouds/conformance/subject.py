@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from cloudherd.clouds.protocol import VM, CloudError, Connection, Driver, LaunchRequest, Provider, VMState
+from cloudherd.clouds.protocol import VM, CloudError, Connection, Driver, ErrorKind, LaunchRequest, Provider, VMState
 
 T = TypeVar("T")
 
@@ -97,6 +97,21 @@ def listed(driver: Driver) -> dict[str, VM]:
 
 def wait_listed(cloud: CloudUnderTest, driver: Driver, *ids: str) -> None:
     wait_for(cloud, "the new VMs are listed", lambda: set(ids) <= set(listed(driver)))
+
+
+def end(cloud: CloudUnderTest, driver: Driver, vm_id: str) -> None:
+    """Asks for a VM's end, again and again while the cloud says that it cannot be ended just now."""
+
+    def asked() -> bool:
+        try:
+            driver.destroy_vm(vm_id)
+        except CloudError as error:
+            if error.kind is not ErrorKind.BUSY:
+                raise
+            return False
+        return True
+
+    wait_for(cloud, f"{vm_id} can be ended", asked)
 
 
 def wait_gone(cloud: CloudUnderTest, driver: Driver, vm_id: str) -> None:

@@ -14,6 +14,7 @@ from cloudherd.clouds.conformance.subject import (
     UP_OR_COMING,
     CloudUnderTest,
     declared,
+    end,
     failure,
     given,
     launch,
@@ -208,7 +209,7 @@ class ProviderConformance:
         self.needs_token(cloud)
         request = launch(cloud)
         vm = driver.create_vm(request)
-        driver.destroy_vm(vm.id)
+        end(cloud, driver, vm.id)
         wait_gone(cloud, driver, vm.id)
         outcome: str
         try:
@@ -234,14 +235,14 @@ class ProviderConformance:
     def test_a_destroyed_vm_goes_and_the_others_stay(self, cloud: CloudUnderTest, driver: Driver) -> None:
         kept, gone = driver.create_vm(launch(cloud)), driver.create_vm(launch(cloud))
         wait_listed(cloud, driver, kept.id, gone.id)
-        driver.destroy_vm(gone.id)
+        end(cloud, driver, gone.id)
         wait_gone(cloud, driver, gone.id)
         assert set(listed(driver)) == {kept.id}
 
     def test_destroying_twice_is_no_error(self, cloud: CloudUnderTest, driver: Driver) -> None:
         vm = driver.create_vm(launch(cloud))
-        driver.destroy_vm(vm.id)
-        driver.destroy_vm(vm.id)
+        end(cloud, driver, vm.id)
+        end(cloud, driver, vm.id)
         wait_gone(cloud, driver, vm.id)
         driver.destroy_vm(vm.id)
 
