@@ -28,6 +28,7 @@ from controllers.handlers import on_change
 from controllers.kubeapi import HttpKubeApi
 from controllers.kubeconfig import KubeconfigError, load_configuration
 from controllers.lease import Leadership, LeadershipLost
+from controllers.metrics import PrometheusMetrics, ServingError, serve
 from controllers.reflector import Reflector
 from controllers.settings import Settings, SettingsError
 from controllers.system import SystemClock, SystemRandom
@@ -44,6 +45,7 @@ class Process:
     def __init__(self, settings: Settings, *, gateway: bool, agent: bool) -> None:
         self.settings, self.gateway, self.agent = settings, gateway, agent
         self.clock, self.random = SystemClock(), SystemRandom()
+        self.metrics = PrometheusMetrics()
         self.reads: tuple[Kind, ...] = kinds.GATEWAY_READS if gateway else kinds.AGENT_READS
         self.store = Store(kind.plural for kind in self.reads)
         self.wakers: dict[str, Callable[[ObjectKey], None]] = {}
@@ -54,6 +56,8 @@ class Process:
         """Starts everything; returns at once. What ends by itself is a defect, and ends the process."""
         connection = await connect(self.settings.kubeconfig)
         self._closers.append(connection.close)
+        if self.settings.metrics_address:
+            self._closers.append((await serve(self.metrics, self.settings.metrics_address)).cleanup)
         self._spawn(self._run(connection))
 
     async def _run(self, connection: Connection) -> None:
@@ -167,7 +171,7 @@ def register(*, gateway: bool, agent: bool) -> Process:
         settings.networking.request_timeout = 60
         try:
             await process.start()
-        except KubeconfigError as error:
+        except (KubeconfigError, ServingError) as error:
             raise SystemExit(f"cloudherd: {error}") from None
 
     @kopf.on.cleanup()

@@ -29,9 +29,10 @@ def gateway_loops(process: Process, api: KubeApi) -> list[Loop]:
     renderer = Workers(process.settings.render_workers)
     process.on_close(renderer.close)
     events = EventRecorder(api, "cloudherd-gateway", clock)
-    gateway = Gateway(api, store, renderer, events, clock, random)
-    contexts = Contexts(api, store, renderer, clock, random)
-    evictions = Evictions(api, store, events, clock, random)
+    gateway = Gateway(api, store, renderer, events, clock, random, process.metrics)
+    contexts = Contexts(api, store, renderer, clock, random, process.metrics)
+    evictions = Evictions(api, store, events, clock, random, process.metrics)
+    process.metrics.tell_clusters(store)
     process.wakers = {
         VirtualCluster.plural: gateway.wake,
         Context.plural: contexts.wake,
@@ -48,11 +49,13 @@ def agent_loops(process: Process, api: KubeApi) -> list[Loop]:
     agent = Agent(
         api,
         process.store,
-        ThreadedCloudFactory(Registry()),
+        ThreadedCloudFactory(Registry(), observer=process.metrics.called),
         process.clock,
         process.random,
         namespace=settings.namespace,
         settings=AgentSettings(orphan_age=settings.orphan_age_seconds),
         installation_id=settings.installation,
+        metrics=process.metrics,
     )
+    process.metrics.tell_clouds(process.store)
     return [agent.run]

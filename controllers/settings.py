@@ -25,6 +25,9 @@ class Settings(BaseModel):
     installation: str = Field("", description="this installation's ID, instead of the one in its ConfigMap")
     kubeconfig: str = Field("", description="a kubeconfig; else KUBECONFIG, else the pod's service account")
     ready_file: Path | None = Field(None, description="written when everything is listed and watched")
+    metrics_address: str = Field(
+        "", pattern=r"^(\S+:\d{1,5})?$", description="host:port where /metrics is served; nowhere if it is empty"
+    )
     lease: bool = Field(False, description="act only while holding a Lease: for more than one replica")
     render_workers: int = Field(2, ge=1, le=64)
     orphan_age_seconds: float = Field(600, ge=1, description="how long an orphan is watched before it is destroyed")

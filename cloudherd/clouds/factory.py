@@ -7,7 +7,7 @@ from typing import Any
 
 from cloudherd.clouds.protocol import AccountDependent, Capabilities, Connection, Provider
 from cloudherd.clouds.registry import Registry
-from cloudherd.clouds.threads import ThreadedCloud
+from cloudherd.clouds.threads import Observer, ThreadedCloud
 from cloudherd.clouds.validation import check
 
 
@@ -17,8 +17,9 @@ class ThreadedCloudFactory:
     CloudError(INVALID) in one sentence where provider, settings or credentials make no sense; no call to the cloud.
     """
 
-    def __init__(self, registry: Registry, *, call_timeout: float = 120) -> None:
+    def __init__(self, registry: Registry, *, call_timeout: float = 120, observer: Observer | None = None) -> None:
         self._registry = registry
+        self._observer = observer
         self._call_timeout = call_timeout
 
     def __call__(
@@ -36,7 +37,8 @@ class ThreadedCloudFactory:
             options=options,
             simulated=settings.get("simulated") or {},
         )
-        return ThreadedCloud(found, connection, _capabilities(found, connection), call_timeout=self._call_timeout)
+        capabilities = _capabilities(found, connection)
+        return ThreadedCloud(found, connection, capabilities, call_timeout=self._call_timeout, observer=self._observer)
 
 
 def _capabilities(provider: Provider, connection: Connection) -> Capabilities:

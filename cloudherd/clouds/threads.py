@@ -33,6 +33,8 @@ from cloudherd.clouds.protocol import (
 from cloudherd.clouds.validation import check
 
 T = TypeVar("T")
+Observer = Callable[[str, str, str, float], None]
+"""Told of every call to a cloud: provider, operation, outcome (ok or the kind of error), seconds."""
 LEFT_BEHIND = 8  # threads of one account whose calls were given up
 _log = logging.getLogger(__name__)
 
@@ -41,9 +43,17 @@ class ThreadedCloud:
     """The async `Cloud` of one account, for one event loop. A call may take `call_timeout` seconds once it is sent."""
 
     def __init__(
-        self, provider: Provider, connection: Connection, capabilities: Capabilities, *, call_timeout: float = 120
+        self,
+        provider: Provider,
+        connection: Connection,
+        capabilities: Capabilities,
+        *,
+        call_timeout: float = 120,
+        observer: Observer | None = None,
     ) -> None:
         self.capabilities = capabilities
+        self._provider = provider.name
+        self._observer = observer
         self._account = connection.account
         self._launch_options = provider.launch_options_model
         self._timeout = call_timeout
@@ -85,16 +95,18 @@ class ThreadedCloud:
         async with self._slots:
             await self._pace.acquire()
             started = asyncio.get_running_loop().time()
-            outcome = "given up"
+            outcome, words = "GivenUp", "given up"
             try:
                 result = await self._on_a_thread(call, in_doubt)
-                outcome = "ok"
+                outcome = words = "ok"
             except CloudError as error:
-                outcome = f"{error.kind} {error.code}"
+                outcome, words = error.kind.value, f"{error.kind} {error.code}"
                 raise
             finally:
                 took = asyncio.get_running_loop().time() - started
-                _log.debug("%s: %s took %.3f s: %s", self._account, operation, took, outcome)
+                _log.debug("%s: %s took %.3f s: %s", self._account, operation, took, words)
+                if self._observer:
+                    self._observer(self._provider, operation, outcome, took)
             return result
 
     async def _on_a_thread(self, call: Callable[[Driver], T], in_doubt: ErrorKind) -> T:

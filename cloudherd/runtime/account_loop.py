@@ -40,7 +40,7 @@ class AccountLoop:
         self.key = key
         self._parts = parts
         self._state = new_state(key, parts, inherits=inherits)
-        self._agenda = Agenda()
+        self._agenda = Agenda(parts.clock)
         self._pace = Pace(parts.clock.monotonic())
         self._link = Link(parts.api, parts.store, parts.clouds)
         self._tasks = Tasks(self._state, parts, self._agenda, self._link.close_retired)
@@ -79,15 +79,22 @@ class AccountLoop:
         """Until it is cancelled."""
         try:
             while True:
-                self._agenda.begin()
+                woken_at, begun = self._agenda.begin(), self._now()
                 account = self._parts.store.account(self.key)
                 if account is not None:
                     self._look(account)
+                    self._measure(woken_at, begun)
                 due = self._next(account)
                 await self._agenda.rest(None if due is None else due - self._now())
         finally:
             await self._tasks.cancel()
             await self._link.close()
+
+    def _measure(self, woken_at: float | None, begun: float) -> None:
+        metrics = self._parts.metrics
+        if woken_at is not None:
+            metrics.waited("account", begun - woken_at)
+        metrics.reconciled("account", "ok", self._now() - begun)
 
     def _now(self) -> float:
         return self._parts.clock.monotonic()

@@ -92,6 +92,7 @@ class Poll:
                 f"back its old credentials, and make another CloudAccount for {seen.scope}",
             )
         state.seen, state.last_good = seen, begun
+        self._parts.metrics.listed(state.key, self._parts.clock.now())
         facts.used, facts.foreign = self._usage(seen, records)
         self._measure()
 

@@ -20,6 +20,7 @@ from cloudherd.agent.sweep import SweepMemory
 from cloudherd.api import Instance, ObjectKey
 from cloudherd.runtime.events import EventRecorder
 from cloudherd.runtime.installation import Installation
+from cloudherd.runtime.metrics import Metrics
 from cloudherd.runtime.ports import Clock, CloudFactory, KubeApi, Random
 from cloudherd.runtime.records import Records
 from cloudherd.runtime.store import Store
@@ -38,6 +39,7 @@ class Parts:
     installation: Installation
     events: EventRecorder
     records: Records
+    metrics: Metrics
 
 
 @dataclass(slots=True)

@@ -6,27 +6,32 @@ import asyncio
 import heapq
 
 from cloudherd.api import ObjectKey
+from cloudherd.runtime.ports import Clock
 
 
 class Agenda:
     """Wakes are merged: what is asked for twice is looked at once. Times are monotonic."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._wake = asyncio.Event()
+        self._woken_at: float | None = None
         self._keys: dict[ObjectKey, None] = {}
         self._all = True
         self._later: list[tuple[float, ObjectKey]] = []
 
     def wake(self) -> None:
-        self._wake.set()
+        if self._woken_at is None:
+            self._woken_at = self._clock.monotonic()
+            self._wake.set()
 
     def one(self, key: ObjectKey) -> None:
         self._keys[key] = None
-        self._wake.set()
+        self.wake()
 
     def everything(self) -> None:
         self._all = True
-        self._wake.set()
+        self.wake()
 
     def at(self, until: float, key: ObjectKey) -> None:
         heapq.heappush(self._later, (until, key))
@@ -43,9 +48,11 @@ class Agenda:
     def next(self) -> float | None:
         return self._later[0][0] if self._later else None
 
-    def begin(self) -> None:
-        """A look begins: what comes from now on asks for another."""
+    def begin(self) -> float | None:
+        """A look begins: what comes from now on asks for another. When it was asked for, None where only time did."""
+        woken_at, self._woken_at = self._woken_at, None
         self._wake.clear()
+        return woken_at
 
     async def rest(self, seconds: float | None) -> None:
         """Until something is asked for, or so many seconds have passed."""

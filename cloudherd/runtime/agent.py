@@ -17,6 +17,7 @@ from cloudherd.runtime.account_state import Parts
 from cloudherd.runtime.events import EventRecorder
 from cloudherd.runtime.installation import Installation
 from cloudherd.runtime.link import secret_key
+from cloudherd.runtime.metrics import UNMEASURED, Metrics
 from cloudherd.runtime.ports import ApiError, Clock, CloudFactory, KubeApi, Random
 from cloudherd.runtime.records import Gone, Records
 from cloudherd.runtime.store import Entry, Store, account_of
@@ -31,7 +32,7 @@ class Agent:
     """`namespace` is the operator's own, where the installation's ConfigMap lies; `installation_id` comes from a
     setting, for an agent that may not make one."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the ports, and what sets one installation apart
         self,
         api: KubeApi,
         store: Store,
@@ -42,6 +43,7 @@ class Agent:
         namespace: str,
         settings: AgentSettings | None = None,
         installation_id: str = "",
+        metrics: Metrics = UNMEASURED,
     ) -> None:
         installation = Installation(api, random, namespace, installation_id)
         self._parts = Parts(
@@ -54,6 +56,7 @@ class Agent:
             installation=installation,
             events=EventRecorder(api, "cloudherd-agent", clock),
             records=Records(api, store),
+            metrics=metrics,
         )
         self._loops: dict[ObjectKey, AccountLoop] = {}
         self._tasks: dict[ObjectKey, asyncio.Task[None]] = {}
@@ -141,6 +144,7 @@ class Agent:
             try:
                 await self._loops[key].run()
             except Exception:
+                self._parts.metrics.reconciled("account", "defect", 0)
                 log.exception("the loop of CloudAccount %s ended", key)
                 await self._parts.clock.sleep(60)
                 self._loops[key] = AccountLoop(key, self._parts, inherits=True)

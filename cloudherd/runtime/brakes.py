@@ -154,4 +154,6 @@ def orphans(state: AccountState, parts: Parts) -> list[Orphan]:
     def lookup(key: ObjectKey) -> object | None:
         return store.entry("instances", key)
 
-    return sweep(seen, lookup, len(bound), unreadable, state.sweeping, parts.settings, parts.clock.monotonic())
+    due = sweep(seen, lookup, len(bound), unreadable, state.sweeping, parts.settings, parts.clock.monotonic())
+    parts.metrics.orphans(state.key, len(state.sweeping.since))
+    return due

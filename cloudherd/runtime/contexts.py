@@ -9,6 +9,7 @@ from cloudherd.api import Context, ObjectKey
 from cloudherd.api.conditions import condition, merged
 from cloudherd.api.context import ContextStatus
 from cloudherd.runtime.kinds import CONTEXT
+from cloudherd.runtime.metrics import UNMEASURED, Metrics
 from cloudherd.runtime.ports import Clock, KubeApi, Random, Renderer
 from cloudherd.runtime.store import Entry, Store
 from cloudherd.runtime.wakes import TryAgainError, Wakes
@@ -17,9 +18,17 @@ from cloudherd.runtime.wakes import TryAgainError, Wakes
 class Contexts:
     """Keeps the status of Contexts. Never touches what uses them: clusters render for themselves."""
 
-    def __init__(self, api: KubeApi, store: Store, renderer: Renderer, clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        api: KubeApi,
+        store: Store,
+        renderer: Renderer,
+        clock: Clock,
+        random: Random,
+        metrics: Metrics = UNMEASURED,
+    ) -> None:
         self._api, self._store, self._renderer, self._clock = api, store, renderer, clock
-        self._wakes = Wakes(self._reconcile, clock, random, at_once=4)
+        self._wakes = Wakes("context", self._reconcile, clock, random, metrics, at_once=4)
         store.subscribe(self._changed)
 
     async def run(self) -> None:

@@ -10,6 +10,7 @@ import asyncio
 from cloudherd.api import CloudAccount, Instance, ObjectKey
 from cloudherd.runtime.events import EventRecorder
 from cloudherd.runtime.kinds import CLOUD_ACCOUNT, INSTANCE, NAMESPACE
+from cloudherd.runtime.metrics import UNMEASURED, Metrics
 from cloudherd.runtime.ports import Clock, KubeApi, Random
 from cloudherd.runtime.store import Entry, Plain, Store, account_of
 from cloudherd.runtime.wakes import Wakes
@@ -18,9 +19,17 @@ from cloudherd.runtime.wakes import Wakes
 class Evictions:
     """Deletes the Instances of accounts that may take them along; others it never touches."""
 
-    def __init__(self, api: KubeApi, store: Store, events: EventRecorder, clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        api: KubeApi,
+        store: Store,
+        events: EventRecorder,
+        clock: Clock,
+        random: Random,
+        metrics: Metrics = UNMEASURED,
+    ) -> None:
         self._api, self._store, self._events = api, store, events
-        self._wakes = Wakes(self._reconcile, clock, random, at_once=4)
+        self._wakes = Wakes("eviction", self._reconcile, clock, random, metrics, at_once=4)
         store.subscribe(self._changed)
 
     async def run(self) -> None:

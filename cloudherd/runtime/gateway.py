@@ -20,6 +20,7 @@ from cloudherd.rendering.model import RenderRequest, RenderResult
 from cloudherd.runtime.events import EventRecorder
 from cloudherd.runtime.executor import Executor
 from cloudherd.runtime.index import Index, stranger
+from cloudherd.runtime.metrics import UNMEASURED, Metrics
 from cloudherd.runtime.ports import ApiError, Clock, KubeApi, Random, Renderer
 from cloudherd.runtime.secrets import Parameters, Values
 from cloudherd.runtime.statuses import StatusWriter
@@ -35,7 +36,14 @@ class Gateway:
     """Plans every VirtualCluster of a store whenever something that concerns it changes."""
 
     def __init__(
-        self, api: KubeApi, store: Store, renderer: Renderer, events: EventRecorder, clock: Clock, random: Random
+        self,
+        api: KubeApi,
+        store: Store,
+        renderer: Renderer,
+        events: EventRecorder,
+        clock: Clock,
+        random: Random,
+        metrics: Metrics = UNMEASURED,
     ) -> None:
         self._store, self._renderer, self._clock = store, renderer, clock
         self._ledger = Ledger()
@@ -47,7 +55,7 @@ class Gateway:
         self._rendered: OrderedDict[str, RenderResult] = OrderedDict()
         self._memories: dict[ObjectKey, Memory] = {}
         self._candidates: dict[ObjectKey, frozenset[ObjectKey]] = {}
-        self._wakes = Wakes(self._reconcile, clock, random)
+        self._wakes = Wakes("cluster", self._reconcile, clock, random, metrics)
         store.subscribe(self._changed)
 
     async def run(self) -> None:

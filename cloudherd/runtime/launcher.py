@@ -68,7 +68,9 @@ class Launcher:
 
     async def launch(self, key: ObjectKey, uid: str) -> None:
         """The launch of one Instance, once there is a slot for it. ApiError: try again later."""
+        due_at = self._parts.clock.monotonic()
         async with self._state.slots:
+            self._parts.metrics.waited("launch", self._parts.clock.monotonic() - due_at)
             due = self._still_due(key, uid)
             user_data = await self._read(due) if due else None
             due = self._still_due(key, uid)  # the world may have changed while that was read

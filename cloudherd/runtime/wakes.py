@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from cloudherd.api import ObjectKey
+from cloudherd.runtime.metrics import Loop, Metrics, Outcome
 from cloudherd.runtime.ports import ApiError, Clock, Random
 
 log = logging.getLogger(__name__)
@@ -22,18 +23,24 @@ class Wakes:
     """Calls `work` for every key that was woken. What it returns is the seconds until it wants to be called again."""
 
     def __init__(
-        self, work: Callable[[ObjectKey], Awaitable[float | None]], clock: Clock, random: Random, at_once: int = 64
+        self,
+        loop: Loop,
+        work: Callable[[ObjectKey], Awaitable[float | None]],
+        clock: Clock,
+        random: Random,
+        metrics: Metrics,
+        at_once: int = 64,
     ) -> None:
-        self._work, self._clock, self._random = work, clock, random
+        self._loop, self._work, self._clock, self._random, self._metrics = loop, work, clock, random, metrics
         self._places = asyncio.Semaphore(at_once)
-        self._woken: dict[ObjectKey, None] = {}
+        self._woken: dict[ObjectKey, float] = {}  # and since when (monotonic)
         self._running: dict[ObjectKey, asyncio.Task[None]] = {}
         self._timers: dict[ObjectKey, asyncio.Task[None]] = {}
         self._failures: dict[ObjectKey, int] = {}
         self._something = asyncio.Event()
 
     def wake(self, key: ObjectKey) -> None:
-        self._woken[key] = None
+        self._woken.setdefault(key, self._clock.monotonic())
         self._something.set()
 
     @property
@@ -48,37 +55,45 @@ class Wakes:
                 await self._something.wait()
                 self._something.clear()
                 for key in [key for key in self._woken if key not in self._running]:
-                    del self._woken[key]
-                    self._running[key] = asyncio.create_task(self._one(key))
+                    self._running[key] = asyncio.create_task(self._one(key, self._woken.pop(key)))
         finally:
             tasks = [*self._running.values(), *self._timers.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _one(self, key: ObjectKey) -> None:
+    async def _one(self, key: ObjectKey, woken_at: float) -> None:
         self._stop_timer(key)
-        again: float | None
         try:
             async with self._places:
-                again = await self._work(key)
-            self._failures.pop(key, None)
-        except ApiError as error:
-            again = self._delay(key)
-            level = logging.DEBUG if error.reason in ("Conflict", "NotFound") else logging.WARNING
-            log.log(level, "%s: %s (%s); tried again in %.1f s", key, error, error.reason, again)
-        except TryAgainError as error:
-            again = self._delay(key)
-            log.warning("%s: %s; tried again in %.1f s", key, error, again)
-        except Exception:
-            again = self._delay(key)
-            log.exception("%s: a defect of ours; tried again in %.1f s", key, again)
+                begun = self._clock.monotonic()
+                self._metrics.waited(self._loop, begun - woken_at)
+                again, outcome = await self._work_on(key)
+                self._metrics.reconciled(self._loop, outcome, self._clock.monotonic() - begun)
         finally:
             del self._running[key]
         if key in self._woken:
             self._something.set()
         elif again is not None:
             self._timers[key] = asyncio.create_task(self._later(key, again))
+
+    async def _work_on(self, key: ObjectKey) -> tuple[float | None, Outcome]:
+        """Seconds until it wants to be worked on again, and how it went."""
+        outcome: Outcome = "ok"
+        try:
+            again = await self._work(key)
+            self._failures.pop(key, None)
+        except ApiError as error:
+            again, outcome = self._delay(key), "refused"
+            level = logging.DEBUG if error.reason in ("Conflict", "NotFound") else logging.WARNING
+            log.log(level, "%s: %s (%s); tried again in %.1f s", key, error, error.reason, again)
+        except TryAgainError as error:
+            again, outcome = self._delay(key), "later"
+            log.warning("%s: %s; tried again in %.1f s", key, error, again)
+        except Exception:
+            again, outcome = self._delay(key), "defect"
+            log.exception("%s: a defect of ours; tried again in %.1f s", key, again)
+        return again, outcome
 
     def _delay(self, key: ObjectKey) -> float:
         count = self._failures[key] = self._failures.get(key, 0) + 1

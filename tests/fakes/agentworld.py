@@ -14,6 +14,7 @@ from cloudherd.api import CloudAccount, Condition, Instance
 from cloudherd.api.conditions import find
 from cloudherd.runtime import kinds
 from cloudherd.runtime.agent import Agent
+from cloudherd.runtime.metrics import UNMEASURED, Metrics
 from cloudherd.runtime.ports import Object
 from cloudherd.runtime.store import Store
 from controllers.reflector import Reflector
@@ -37,6 +38,7 @@ class World:
         self.clouds = FakeClouds({})
         self.home = self.cloud("home", **cloud)
         self.settings = AgentSettings()
+        self.metrics: Metrics = UNMEASURED
         self.agents: list[tuple[Agent, Store, list[asyncio.Task[Any]]]] = []
 
     def cloud(self, account: str, **settings: Any) -> FakeCloud:
@@ -149,7 +151,8 @@ class World:
     def start(self) -> None:
         api = self.server.client("cloudherd-agent")
         store = Store(kind.plural for kind in kinds.AGENT_READS)
-        agent = Agent(api, store, self.clouds, self.clock, self.random, namespace=SYSTEM, settings=self.settings)
+        ports = (api, store, self.clouds, self.clock, self.random)
+        agent = Agent(*ports, namespace=SYSTEM, settings=self.settings, metrics=self.metrics)
         reflectors = [Reflector(api, kind, store, self.clock, self.random) for kind in kinds.AGENT_READS]
         work = [*(one.run() for one in reflectors), agent.run()]
         self.agents.append((agent, store, [asyncio.create_task(one) for one in work]))

@@ -138,6 +138,15 @@ def test_wrong_values_are_refused_by_name(flags: str, told: str) -> None:
     assert told in answer.stderr
 
 
+def test_prometheus_is_told_where_the_metrics_are() -> None:
+    (deployment,) = of_kind("Deployment", rendered()).values()
+    annotations = deployment["spec"]["template"]["metadata"]["annotations"]
+    (port,) = (one["containerPort"] for one in _container(rendered())["ports"] if one["name"] == "metrics")
+    (served,) = (one["value"] for one in _container(rendered())["env"] if one["name"] == "CLOUDHERD_METRICS_ADDRESS")
+    assert annotations == {"prometheus.io/scrape": "true", "prometheus.io/port": str(port)}
+    assert served == f"0.0.0.0:{port}"
+
+
 def _container(manifests: list[Manifest]) -> Manifest:
     (deployment,) = of_kind("Deployment", manifests).values()
     container: Manifest = deployment["spec"]["template"]["spec"]["containers"][0]
@@ -172,8 +181,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield Cluster(plane, directory)
 
 
-def started(cluster: Cluster, deployment: Manifest) -> tuple[Process, str]:
-    """The process that the Deployment's pod would be, and the URL of its liveness probe."""
+def started(cluster: Cluster, deployment: Manifest) -> tuple[Process, list[str]]:
+    """The process that the Deployment's pod would be, and the URLs of its liveness probe and its metrics."""
     pod = deployment["spec"]["template"]["spec"]
     container = pod["containers"][0]
     path, port = container["livenessProbe"]["httpGet"]["path"], free_port()
@@ -183,8 +192,9 @@ def started(cluster: Cluster, deployment: Manifest) -> tuple[Process, str]:
     kubeconfig = access.kubeconfig(cluster.plane, name, cluster.directory / name, namespace=NAMESPACE)
     given = {one["name"]: one.get("value", NAMESPACE) for one in container["env"]}
     given |= {"KUBECONFIG": str(kubeconfig), "CLOUDHERD_SIMULATED_DIR": str(cluster.directory / "clouds")}
+    served = given["CLOUDHERD_METRICS_ADDRESS"] = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "devenv.tied", "kopf", "run", *flags, program]
-    return Process(name, command, environment=given, directory=ROOT), probe
+    return Process(name, command, environment=given, directory=ROOT), [probe, f"http://{served}/metrics"]
 
 
 def works(cluster: Cluster, account: str) -> None:
@@ -194,10 +204,11 @@ def works(cluster: Cluster, account: str) -> None:
     for process, _ in processes:
         supervisor.start(process)
     try:
-        for process, probe in processes:
+        for process, urls in processes:
             supervisor.wait_ready(process)
-            with urllib.request.urlopen(probe, timeout=10) as answer:
-                assert answer.status == 200
+            for url in urls:
+                with urllib.request.urlopen(url, timeout=10) as answer:
+                    assert answer.status == 200
         manifest = changed(SIMULATED, {"metadata.name": account, "metadata.namespace": "default"})
         done(cluster.plane.kubectl("apply", "-f", "-", input=yaml.safe_dump(manifest)))
         done(cluster.plane.kubectl("wait", "cloudaccount", account, "-n", "default", "--for=condition=Ready"))

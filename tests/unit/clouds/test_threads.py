@@ -354,3 +354,14 @@ async def test_the_log_tells_of_calls_and_of_no_secret(tmp_path: Path, caplog: p
     ]
     for secret in (world.key, world.password):
         assert secret not in caplog.text
+
+
+async def test_every_call_is_told_with_its_outcome_and_its_time(tmp_path: Path) -> None:
+    world, provider, told = World(tmp_path), Simulated(directory=tmp_path), list[tuple[str, str, str, float]]()
+    cloud = ThreadedCloud(
+        provider, world.connection(capacity=1), provider.capabilities, observer=lambda *call: told.append(call)
+    )
+    await cloud.create_vm(world.request())
+    await failure(cloud.create_vm(world.request(token="another")))
+    assert [call[:3] for call in told] == [("simulated", "create_vm", "ok"), ("simulated", "create_vm", "Full")]
+    assert all(call[3] > 0 for call in told)
