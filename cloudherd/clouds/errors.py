@@ -29,12 +29,13 @@ def confidential(user_data: bytes) -> tuple[str, ...]:
     return (b64encode(user_data).decode(), *(line for line in lines if len(line) >= _SHORTEST_SECRET))
 
 
-# What a connection that was never made, or a request that was never sent, is called.
-NEVER_SENT = frozenset({"NameNotResolved", "ConnectionRefused", "NotConnected", "CertificateInvalid"})
+def never_sent(error: CloudError) -> CloudError:
+    """The failure of what has to go before a creation."""
+    return CloudError(error.kind, error.code, error.message, flavor_only=error.flavor_only, never_sent=True)
 
 
 def of_creation(error: CloudError) -> CloudError:
     """The same failure of a creation: one that was sent and that nobody answered may have been carried out."""
-    if error.kind is not ErrorKind.UNREACHABLE or error.code in NEVER_SENT:
+    if error.kind is not ErrorKind.UNREACHABLE or error.never_sent:
         return error
     return CloudError(ErrorKind.UNKNOWN, error.code, error.message)

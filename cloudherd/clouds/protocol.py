@@ -35,7 +35,9 @@ class ErrorKind(StrEnum):
 class CloudError(Exception):
     """A failure as the cloud tells it: `code` and `message` are the cloud's own words, parsed and bounded."""
 
-    def __init__(self, kind: ErrorKind, code: str, message: str = "", *, flavor_only: bool = False) -> None:
+    def __init__(
+        self, kind: ErrorKind, code: str, message: str = "", *, flavor_only: bool = False, never_sent: bool = False
+    ) -> None:
         self.kind = kind
         self.code = code[:64]
         self.message = message[:MESSAGE_LIMIT]
@@ -44,6 +46,8 @@ class CloudError(Exception):
         """With `FULL`: only this flavor has no room (no capacity); else the account's limit is reached, which fills
         every flavor.
         """
+        self.never_sent = never_sent
+        """With `UNREACHABLE` of a creation: nobody was asked for it, so that nothing was made."""
 
 
 class VMState(StrEnum):

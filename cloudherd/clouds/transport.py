@@ -68,6 +68,7 @@ def endpoint(url: str) -> Endpoint:
     return Endpoint(f"[{host}]" if ":" in host else host, port or (443 if secure else 80), secure, parts.path or "/")
 
 
+_NEVER_SENT = frozenset({"NameNotResolved", "ConnectionRefused", "NotConnected", "CertificateInvalid"})
 _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
     (urllib3.exceptions.NameResolutionError, "NameNotResolved", "the endpoint's name cannot be resolved"),
     (ssl.SSLCertVerificationError, "CertificateInvalid", "the endpoint's certificate is not valid, or not trusted"),
@@ -88,7 +89,7 @@ def no_answer(raised: BaseException) -> CloudError:
     causes = list(_chain(raised))
     for kind, code, message in _CAUSES:
         if any(isinstance(cause, kind) for cause in causes):
-            return CloudError(ErrorKind.UNREACHABLE, code, message)
+            return CloudError(ErrorKind.UNREACHABLE, code, message, never_sent=code in _NEVER_SENT)
     return CloudError(ErrorKind.UNREACHABLE, "ConnectionBroken", "the connection broke before the answer was there")
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloudherd.clouds.errors import confidential, of_creation, scrubbed
+from cloudherd.clouds.errors import confidential, never_sent, of_creation, scrubbed
 from cloudherd.clouds.protocol import MESSAGE_LIMIT, CloudError, ErrorKind
 
 
@@ -18,11 +18,16 @@ def test_a_creation_that_nobody_answered_may_have_happened(code: str) -> None:
         CloudError(ErrorKind.FULL, "InsufficientInstanceCapacity"),
         CloudError(ErrorKind.THROTTLED, "RequestLimitExceeded"),
         CloudError(ErrorKind.INVALID, "InvalidParameterValue"),
-        CloudError(ErrorKind.UNREACHABLE, "ConnectionRefused"),
+        CloudError(ErrorKind.UNREACHABLE, "ConnectionRefused", never_sent=True),
     ],
 )
 def test_a_creation_that_was_refused_or_never_sent_did_not_happen(error: CloudError) -> None:
     assert of_creation(error) is error
+
+
+def test_what_failed_before_a_creation_made_nothing() -> None:
+    error = of_creation(never_sent(CloudError(ErrorKind.UNREACHABLE, "HTTP503", "why")))
+    assert (error.kind, error.code, error.message, error.never_sent) == (ErrorKind.UNREACHABLE, "HTTP503", "why", True)
 
 
 def test_what_the_cloud_repeats_of_our_secrets_is_taken_out() -> None:
