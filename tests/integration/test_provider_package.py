@@ -43,7 +43,9 @@ def run(command: list[str], environment: dict[str, str], directory: Path | None 
 
 
 def test_it_is_found_by_its_entry_point(environment: dict[str, str], tmp_path: Path) -> None:
-    assert run([sys.executable, "-c", MADE], environment, tmp_path) == "ec2 shelf simulated shelf_cloud\n"
+    said = run([sys.executable, "-c", MADE], environment, tmp_path).split()
+    assert {"ec2", "simulated", "shelf"} <= {*said[:-1]}
+    assert said[-1] == "shelf_cloud"
 
 
 def test_it_passes_the_conformance_suite(environment: dict[str, str], tmp_path: Path) -> None:

@@ -1,0 +1,140 @@
+"""The provider `opennebula`: XML-RPC of 5.x to 7.x. One driver is one user of one OpenNebula.
+
+A flavor is a VM template, an image takes the place of its first disk. There is no token and names are not unique, so
+the agent claims before it launches. A listing is one call and shows the user's own VMs, whole or not at all; a VM that
+is done is in none, and is asked for by its ID.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from cloudherd.clouds.errors import confidential, of_creation
+from cloudherd.clouds.opennebula_api import OpenNebulaApi, understood
+from cloudherd.clouds.opennebula_launch import Lookup, extra_template
+from cloudherd.clouds.opennebula_models import OpenNebulaCredentials, OpenNebulaLaunchOptions, OpenNebulaOptions
+from cloudherd.clouds.opennebula_read import limits_of, to_size, to_vm
+from cloudherd.clouds.protocol import (
+    VM,
+    Capabilities,
+    CloudError,
+    Connection,
+    ErrorKind,
+    Image,
+    LaunchRequest,
+    Limits,
+    Listing,
+    Size,
+    VMState,
+)
+from cloudherd.clouds.validation import check
+
+MAX_USER_DATA = 1_000_000  # oned itself has no limit that was met; a Secret has
+_SELF = -1
+_OWN_BUT_DONE = (-3, -1, -1, -1)  # the user's, from the first to the last, in any state but DONE
+
+
+class OpenNebula:
+    name = "opennebula"
+    capabilities = Capabilities(
+        idempotency_token=False,
+        tags_at_creation=True,
+        limits_readable=True,
+        max_user_data=MAX_USER_DATA,
+        visibility_seconds=0,
+        concurrent_calls=8,  # oned serves 15 connections at once, and is not faster from more
+    )
+    credentials_model = OpenNebulaCredentials
+    options_model = OpenNebulaOptions
+    launch_options_model = OpenNebulaLaunchOptions
+
+    def connect(self, connection: Connection) -> OpenNebulaDriver:
+        credentials = check(OpenNebulaCredentials, connection.credentials, "The Secret that spec.credentialsRef names")
+        options = check(OpenNebulaOptions, connection.options, "spec.options")
+        return OpenNebulaDriver(OpenNebulaApi(connection, credentials, options), connection.region)
+
+
+class OpenNebulaDriver:
+    def __init__(self, api: OpenNebulaApi, region: str) -> None:
+        self._api = api
+        self._region = region
+        self._scope = ""
+        self._lookup = Lookup(api)
+
+    def list_vms(self) -> Listing:
+        scope = self._scoped()
+        pool = self._api.read("vmpool.info", "VM_POOL", *_OWN_BUT_DONE)
+        return Listing(scope, understood(lambda: tuple(map(to_vm, pool.VM))))
+
+    def _scoped(self) -> str:
+        """The user, whose ID and name an OpenNebula tells; it has no name of its own but what spec.region says."""
+        if not self._scope:
+            user = self._api.read("user.info", "USER", _SELF)
+            who = understood(lambda: f"{int(user.ID)}-{quote(user.NAME, safe='')}")
+            self._scope = f"{quote(self._region or 'opennebula', safe='')}.{who}"
+        return self._scope
+
+    def get_vm(self, vm_id: str) -> VM | None:
+        if not (vm_id.isascii() and vm_id.isdecimal()):
+            return None  # no VM of OpenNebula's is called so
+        try:
+            found = self._api.read("vm.info", "VM", int(vm_id))
+        except CloudError as error:
+            if error.kind is ErrorKind.NOT_FOUND:
+                return None
+            raise
+        return understood(lambda: to_vm(found))
+
+    def create_vm(self, request: LaunchRequest) -> VM:
+        check(OpenNebulaLaunchOptions, request.options, "machine.options")
+        if len(request.user_data) > MAX_USER_DATA:
+            sentence = f"the user data has {len(request.user_data)} bytes, at most {MAX_USER_DATA} are taken"
+            raise CloudError(ErrorKind.INVALID, "UserDataTooLong", f"{sentence}; shorten the context")
+        try:
+            template, holds = self._lookup.template(request.flavor)
+            extra = extra_template(request, holds, self._lookup.image(request.image), self._lookup.place(request))
+            made = self._instantiate(template, request, extra)
+        except CloudError as error:
+            if error.kind in {ErrorKind.INVALID, ErrorKind.NOT_FOUND}:
+                self._lookup.forget()
+            raise
+        # What it looks like is seen in the next listing: asking now would cost a call, and could fail.
+        return VM(str(made), request.name, VMState.PENDING, dict(request.tags), flavor=request.flavor)
+
+    def _instantiate(self, template: int, request: LaunchRequest, extra: str) -> int:
+        secret = confidential(request.user_data)
+        hold = persistent = False
+        try:
+            return self._api.call(
+                "template.instantiate", template, request.name, hold, extra, persistent, confidential=secret
+            )
+        except CloudError as error:
+            failed = of_creation(error)
+        raise failed
+
+    def destroy_vm(self, vm_id: str) -> None:
+        """BUSY while it boots, which OpenNebula does not interrupt."""
+        if not (vm_id.isascii() and vm_id.isdecimal()):
+            return
+        try:
+            self._api.call("vm.action", "terminate-hard", int(vm_id))
+        except CloudError as error:
+            if error.kind is not ErrorKind.NOT_FOUND:
+                raise
+
+    def sizes(self) -> list[Size]:
+        """The templates that say how large their VMs are."""
+        self._lookup.forget()
+        return [size for size in map(to_size, self._lookup.pool("template")) if size]
+
+    def images(self, wanted: tuple[str, ...]) -> list[Image]:
+        if not wanted:
+            return []
+        self._lookup.forget()
+        listed = [Image(str(int(one.ID)), one.NAME) for one in self._lookup.pool("image")]
+        return [image for image in listed if image.id in wanted or image.name in wanted]
+
+    def limits(self) -> Limits:
+        user = self._api.read("user.info", "USER", _SELF)
+        group = self._api.read("group.info", "GROUP", understood(lambda: int(user.GID)))
+        return understood(lambda: limits_of(user, group))

@@ -1,0 +1,398 @@
+"""The provider opennebula against the tests' own front-end, over real HTTP. The truth is read in the server."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import pytest
+
+from cloudherd.clouds.opennebula import MAX_USER_DATA, OpenNebulaDriver
+from cloudherd.clouds.opennebula import OpenNebula as Provider
+from cloudherd.clouds.protocol import VM, CloudError, Connection, ErrorKind, LaunchRequest, VMState
+from tests.fakes.httpserver import Fault, Reply
+from tests.fakes.opennebula import OpenNebula
+from tests.fakes.opennebula_machine import BOOT_FAILURE, several
+from tests.integration.waiting import eventually
+
+pytestmark = pytest.mark.integration
+
+ALICE = {"username": "alice", "password": "open sesame"}
+_numbers = count()
+
+
+@pytest.fixture
+def server() -> Iterator[OpenNebula]:
+    with OpenNebula() as server:
+        yield server
+
+
+Connect = Callable[..., OpenNebulaDriver]
+
+
+@pytest.fixture
+def connect(server: OpenNebula) -> Connect:
+    def connected(options: dict[str, Any] | None = None, **changes: Any) -> OpenNebulaDriver:
+        settings = {"account": "physics.one", "endpoint": server.url, "credentials": ALICE}
+        return Provider().connect(Connection(options=options or {}, **{**settings, **changes}))
+
+    return connected
+
+
+@pytest.fixture
+def driver(connect: Connect) -> OpenNebulaDriver:
+    return connect()
+
+
+def request(**changes: Any) -> LaunchRequest:
+    number = next(_numbers)
+    made = LaunchRequest(
+        token=f"ch-{number:040x}",
+        name=f"batch-worker-{number}",
+        flavor="small",
+        image="debian-12",
+        tags={"cloudherd-id": f"id-{number}", "cloudherd-account": "physics.one", "a,b=c": "Zoë, 100% & <co>"},
+        user_data=b"#cloud-config\npassword: hunter2-hunter2 $HOME ${X}\n",
+    )
+    return replace(made, **changes)
+
+
+def failure(call: Callable[[], object]) -> CloudError:
+    with pytest.raises(CloudError) as caught:
+        call()
+    return caught.value
+
+
+def seen(driver: OpenNebulaDriver, vm_id: str) -> VM:
+    vm = driver.get_vm(vm_id)
+    assert vm is not None
+    return vm
+
+
+def running(driver: OpenNebulaDriver, **changes: Any) -> VM:
+    vm = driver.create_vm(request(**changes))
+    eventually(lambda: seen(driver, vm.id).state is VMState.RUNNING)
+    return seen(driver, vm.id)
+
+
+class TestListing:
+    def test_one_short_call_holds_tags_flavor_state_and_address(
+        self, server: OpenNebula, driver: OpenNebulaDriver
+    ) -> None:
+        asked = request()
+        vm = driver.create_vm(asked)
+        driver.list_vms()
+        server.calls.clear()
+        (listed,) = driver.list_vms().vms
+        assert server.calls == {"vmpool.info": 1}
+        assert (listed.id, listed.name, listed.flavor, listed.tags) == (vm.id, asked.name, "small", asked.tags)
+        assert len(listed.private) == 1
+        assert listed == driver.get_vm(vm.id)
+
+    def test_the_scope_is_the_user_by_id_and_name_and_what_the_region_says(self, connect: Connect) -> None:
+        assert connect().list_vms().scope == "opennebula.3-alice"
+        assert connect(region="campus/north").list_vms().scope == "campus%2Fnorth.3-alice"
+
+    def test_other_users_vms_are_not_ours_to_count(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
+        server.one_template_instantiate(server.users[1], 100, "bobs", False, "<TEMPLATE/>", False)
+        assert driver.list_vms().vms == ()
+
+    def test_done_vms_are_in_no_listing_and_deleted_by_their_id(self, driver: OpenNebulaDriver) -> None:
+        vm = driver.create_vm(request())
+        driver.destroy_vm(vm.id)
+        assert driver.list_vms().vms == ()
+        assert seen(driver, vm.id).state is VMState.DELETED
+
+    def test_an_id_that_is_none_is_asked_nobody(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
+        assert driver.get_vm("i-0123") is None
+        driver.destroy_vm("i-0123")
+        assert server.calls == {}
+
+    def test_a_vm_put_to_rest_behind_our_back_is_stopped(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
+        vm = running(driver)
+        server.machines[int(vm.id)].forced = (8, 0)
+        assert (seen(driver, vm.id).state, seen(driver, vm.id).detail) == (VMState.STOPPED, "POWEROFF")
+
+    def test_a_failed_boot_is_an_error_in_oneds_words(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
+        vm = running(driver)
+        machine = server.machines[int(vm.id)]
+        machine.forced = (3, BOOT_FAILURE)
+        machine.user_template["ERROR"] = "Sat Nov 21 08:35:35 2026: DEPLOY: dummy2:name:dummy"
+        found = seen(driver, vm.id)
+        assert (found.state, found.detail) == (VMState.ERROR, "BOOT_FAILURE: DEPLOY: dummy2:name:dummy")
+
+    def test_an_error_on_a_vm_that_runs_well_is_none(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
+        vm = running(driver)
+        server.machines[int(vm.id)].user_template["ERROR"] = "[deploy] Deploy action is not available for state RUNNING"
+        assert (seen(driver, vm.id).state, seen(driver, vm.id).detail) == (VMState.RUNNING, "")
+
+    def test_a_state_of_a_newer_opennebula_is_unknown(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
+        vm = running(driver)
+        for forced, detail in (((77, 0), "state 77"), ((3, 777), "LCM state 777")):
+            server.machines[int(vm.id)].forced = forced
+            assert (seen(driver, vm.id).state, seen(driver, vm.id).detail) == (VMState.UNKNOWN, detail)
+
+    @pytest.mark.parametrize("body", [b"", b"<html>" + b"x" * 500_000 + b"</html>", b"<methodResponse><params>"])
+    def test_a_success_that_is_no_listing_is_never_an_empty_one(
+        self, server: OpenNebula, driver: OpenNebulaDriver, body: bytes
+    ) -> None:
+        driver.list_vms()
+        server.faults.append(Fault("reply", reply=Reply(200, body)))
+        error = failure(driver.list_vms)
+        assert (error.kind, error.code) == (ErrorKind.UNREACHABLE, "NotUnderstood")
+
+    def test_an_answer_to_another_question_is_none(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
+        driver.list_vms()
+        for xml in ("<IMAGE_POOL/>", "<VM_POOL><VM><ID>1</ID></VM></VM_POOL>", "<html/>"):
+            value = f"<value><string><![CDATA[{xml}]]></string></value><value><i4>0</i4></value>"
+            data = f"<array><data><value><boolean>1</boolean></value>{value}</data></array>"
+            body = f"<methodResponse><params><param><value>{data}</value></param></params></methodResponse>"
+            server.faults.append(Fault("reply", reply=Reply(200, body.encode())))
+            assert failure(driver.list_vms).code == "NotUnderstood"
+
+
+class TestLaunch:
+    def test_it_costs_two_calls_once_the_names_are_known(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
+        driver.create_vm(request())
+        server.calls.clear()
+        driver.create_vm(request())
+        assert server.calls == {"template.info": 1, "template.instantiate": 1}
+
+    def test_ids_do_as_well_as_names(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
+        vm = driver.create_vm(request(flavor="100", image="7", network="1", security_groups=("0",)))
+        assert server.calls == {"template.info": 1, "template.instantiate": 1}
+        assert (driver.list_vms().vms[0].id, driver.list_vms().vms[0].flavor) == (vm.id, "100")
+
+    def test_what_the_template_says_of_disks_networks_and_context_stays(
+        self, server: OpenNebula, driver: OpenNebulaDriver
+    ) -> None:
+        asked = request()
+        template = server.machines[int(driver.create_vm(asked).id)].template
+        assert several(template, "DISK") == [{"IMAGE_ID": "7", "DEV_PREFIX": "vd"}, {"SIZE": "512"}]
+        assert [nic["NETWORK_ID"] for nic in several(template, "NIC")] == ["1"]
+        (context,) = several(template, "CONTEXT")
+        assert (context["NETWORK"], context["SET_HOSTNAME"]) == ("YES", asked.name)
+        assert "SSH_PUBLIC_KEY" in context
+
+    def test_a_network_and_security_groups_by_name(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
+        server.networks[5] = "public"
+        vm = driver.create_vm(request(network="public", security_groups=("default",)))
+        (nic,) = several(server.machines[int(vm.id)].template, "NIC")
+        assert (nic["NETWORK_ID"], nic["SECURITY_GROUPS"]) == ("5", "0")
+
+    def test_user_data_that_oned_would_expand_or_refuse_arrive_byte_for_byte(
+        self, server: OpenNebula, driver: OpenNebulaDriver
+    ) -> None:
+        data = b'#!/bin/sh\necho $HOME ${X} $(date) $$ "q" \\ ]]> \xf0\x9f\x90\x91\0\xff\n'
+        assert server.user_data(driver.create_vm(request(user_data=data)).id) == data
+
+    @pytest.mark.parametrize(
+        ("changes", "kind", "message"),
+        [
+            ({"image": "twice"}, ErrorKind.INVALID, "image twice: several of its users have one of this name; give"),
+            ({"image": "suse"}, ErrorKind.NOT_FOUND, "image suse: this OpenNebula shows none of this name"),
+            ({"flavor": "huge"}, ErrorKind.NOT_FOUND, "template huge: this OpenNebula shows none of this name"),
+            ({"network": "moon"}, ErrorKind.INVALID, "network moon: this OpenNebula shows none of this name"),
+            ({"public_address": True}, ErrorKind.INVALID, "spec.network.publicAddress: OpenNebula gives addresses by"),
+            ({"user_data": b"#" * (MAX_USER_DATA + 1)}, ErrorKind.INVALID, "the user data has 1000001 bytes, at most"),
+            ({"options": {"spot": True}}, ErrorKind.INVALID, "machine.options: spot is not known"),
+            ({"network": "99"}, ErrorKind.INVALID, "Virtual network with ID: 99 does not exist"),
+        ],
+    )  # fmt: skip
+    def test_what_can_never_succeed_is_told_in_a_sentence(
+        self, server: OpenNebula, driver: OpenNebulaDriver, changes: dict[str, Any], kind: ErrorKind, message: str
+    ) -> None:
+        error = failure(lambda: driver.create_vm(request(**changes)))
+        assert error.kind is kind
+        assert error.message.startswith(message)
+        assert server.machines == {}
+
+    def test_a_new_image_of_a_known_name_is_found_after_a_refusal(self, server: OpenNebula, connect: Connect) -> None:
+        driver = connect()
+        driver.create_vm(request())
+        server.images = {20: "debian-12"}
+        assert failure(lambda: driver.create_vm(request())).kind is ErrorKind.NOT_FOUND
+        driver.create_vm(request())
+
+    def test_there_is_no_token_and_the_same_request_twice_makes_two(self, driver: OpenNebulaDriver) -> None:
+        assert not Provider.capabilities.idempotency_token
+        asked = request()
+        assert driver.create_vm(asked).id != driver.create_vm(asked).id
+
+    def test_an_answer_that_is_lost_leaves_open_what_happened(
+        self, server: OpenNebula, driver: OpenNebulaDriver
+    ) -> None:
+        asked = request()
+        server.faults.append(Fault("lose", "template.instantiate"))
+        error = failure(lambda: driver.create_vm(asked))
+        assert (error.kind, error.code) == (ErrorKind.UNKNOWN, "ConnectionBroken")
+        assert server.calls["template.instantiate"] == 1
+        assert [vm.tags for vm in driver.list_vms().vms] == [asked.tags]
+
+
+class TestRoom:
+    @pytest.mark.parametrize("whose", ["user", "group"])
+    def test_a_full_quota_fills_the_account(self, server: OpenNebula, driver: OpenNebulaDriver, whose: str) -> None:
+        quota = server.users[0].quota if whose == "user" else server.group_quota
+        quota["VMS"] = 1
+        driver.create_vm(request())
+        error = failure(lambda: driver.create_vm(request()))
+        assert (error.kind, error.code, error.flavor_only) == (ErrorKind.FULL, "QuotaExceeded", False)
+        assert "reached for VMS quota in VM." in error.message
+        assert len(server.living()) == 1
+
+    def test_a_quota_of_cores_fills_only_what_is_too_large(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
+        server.users[0].quota["CPU"] = 2
+        server.add_template("large", CPU="4", MEMORY="2048")
+        error = failure(lambda: driver.create_vm(request(flavor="large")))
+        assert (error.kind, error.flavor_only) == (ErrorKind.FULL, True)
+        driver.create_vm(request())
+
+    def test_no_address_left_fills_the_account_until_one_is_free(
+        self, server: OpenNebula, driver: OpenNebulaDriver
+    ) -> None:
+        server.leases = 1
+        vm = running(driver)
+        error = failure(lambda: driver.create_vm(request()))
+        assert (error.kind, error.code, error.flavor_only) == (ErrorKind.FULL, "NoFreeAddress", False)
+        driver.destroy_vm(vm.id)
+        eventually(lambda: not server.living())
+        driver.create_vm(request())
+
+    def test_a_vm_without_a_host_waits_and_says_so_in_words_that_do_not_change(
+        self, server: OpenNebula, driver: OpenNebulaDriver
+    ) -> None:
+        server.host_cpus = 1
+        first, second = running(driver), driver.create_vm(request())
+        eventually(lambda: seen(driver, second.id).no_room)
+        waiting = seen(driver, second.id)
+        assert (waiting.state, waiting.detail) == (VMState.PENDING, "[HOST] Not enough CPU on hosts: 0,1,2")
+        assert waiting in driver.list_vms().vms
+        server.host_cpus = 2
+        eventually(lambda: seen(driver, second.id).state is VMState.RUNNING)
+        assert not seen(driver, second.id).no_room
+        assert not first.no_room
+
+    def test_limits_are_the_users_own_and_what_others_leave_of_the_groups(
+        self, server: OpenNebula, driver: OpenNebulaDriver
+    ) -> None:
+        server.users[0].quota |= {"VMS": 8, "MEMORY": 4096}
+        server.group_quota |= {"VMS": 5, "CPU": -1}
+        driver.create_vm(request())
+        for name in ("one", "two"):
+            server.one_template_instantiate(server.users[1], 100, name, False, "<TEMPLATE/>", False)
+        limits = driver.limits()
+        assert (limits.instances, limits.cpus, limits.memory) == (3, None, 4 * 2**30)
+
+    def test_templates_that_say_how_large_they_are_are_the_sizes(
+        self, server: OpenNebula, driver: OpenNebulaDriver
+    ) -> None:
+        server.add_template("half", CPU="0.5", MEMORY="512")
+        server.add_template("vague", CPU="1")
+        found = {size.name: (size.id, size.cpus, size.memory) for size in driver.sizes()}
+        assert found == {"small": ("100", 1, 2 * 2**30), "half": ("101", 0.5, 2**29)}
+
+
+class TestEnd:
+    def test_what_boots_cannot_be_ended_yet(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
+        vm = driver.create_vm(request())
+        server.machines[int(vm.id)].forced = (3, 2)
+        error = failure(lambda: driver.destroy_vm(vm.id))
+        assert (error.kind, error.code) == (ErrorKind.BUSY, "WrongState")
+        assert error.message.endswith("wrong state BOOT.")
+
+    def test_a_running_one_is_on_its_way_out_and_then_deleted(self, driver: OpenNebulaDriver) -> None:
+        vm = running(driver)
+        driver.destroy_vm(vm.id)
+        assert seen(driver, vm.id).state is VMState.DELETING
+        eventually(lambda: seen(driver, vm.id).state is VMState.DELETED)
+
+    def test_one_whose_end_fails_runs_on_and_can_be_asked_again(
+        self, server: OpenNebula, driver: OpenNebulaDriver
+    ) -> None:
+        vm = running(driver)
+        server.ends = False
+        driver.destroy_vm(vm.id)
+        assert seen(driver, vm.id).state is VMState.RUNNING
+        server.ends = True
+        driver.destroy_vm(vm.id)
+        eventually(lambda: seen(driver, vm.id).state is VMState.DELETED)
+
+    def test_another_users_vm_or_a_locked_one_is_told_and_denies_nothing_else(
+        self, server: OpenNebula, driver: OpenNebulaDriver
+    ) -> None:
+        theirs = server.one_template_instantiate(server.users[1], 100, "bobs", False, "<TEMPLATE/>", False)
+        error = failure(lambda: driver.destroy_vm(str(theirs)))
+        assert (error.kind, error.code) == (ErrorKind.INVALID, "NotAuthorized")
+
+
+class TestFailures:
+    def test_a_missing_right_denies_launches(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
+        server.rights = False
+        assert failure(lambda: driver.create_vm(request())).kind is ErrorKind.DENIED
+
+    def test_a_front_end_that_never_answers_costs_no_more_than_the_time_out(
+        self, server: OpenNebula, connect: Connect
+    ) -> None:
+        server.faults.append(Fault("hang", times=2))
+        driver = connect({"timeoutSeconds": 0.2})
+        began = time.monotonic()
+        error = failure(driver.list_vms)
+        assert (error.kind, error.code) == (ErrorKind.UNREACHABLE, "NoAnswerInTime")
+        assert failure(driver.limits).code == "NoAnswerInTime"
+        assert time.monotonic() - began < 10
+
+    def test_a_path_that_is_not_the_apis_or_leads_elsewhere_is_unreachable(
+        self, server: OpenNebula, connect: Connect
+    ) -> None:
+        error = failure(connect(endpoint=f"{server.url}/sunstone").list_vms)
+        assert (error.kind, error.code) == (ErrorKind.UNREACHABLE, "HTTP404")
+        server.faults.append(Fault("reply", reply=Reply(307, b"")))
+        assert failure(connect().list_vms).code == "HTTP307"
+
+    def test_a_method_that_an_old_version_lacks_is_a_refusal(
+        self, server: OpenNebula, driver: OpenNebulaDriver
+    ) -> None:
+        with pytest.raises(CloudError) as caught:
+            driver._api.read("vm.teleport", "VM", 1)
+        assert caught.value.kind is ErrorKind.INVALID
+        assert "-506" in caught.value.message
+
+    def test_an_endpoint_is_required(self, connect: Connect) -> None:
+        assert failure(lambda: connect(endpoint="")).message.startswith("spec.endpoint is required")
+
+    def test_nothing_secret_is_logged_or_said_whatever_goes_wrong(
+        self, server: OpenNebula, connect: Connect, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        data = b"#cloud-config\npassword: hunter2-hunter2\n"
+        secrets = [ALICE["password"], "password: hunter2-hunter2", b64encode(data).decode()]
+        said = []
+        for fault in (
+            Fault("lose", "template.instantiate"),
+            Fault("reply", "template.instantiate", reply=Reply(200, " ".join(secrets).encode())),
+            Fault("reply", "template.instantiate", reply=Reply(500, " ".join(secrets).encode())),
+            Fault("reply", "template.instantiate", reply=_refusal(" ".join(["bad template:", *secrets]))),
+            Fault("hang", "template.instantiate"),
+        ):
+            server.faults.append(fault)
+            driver = connect({"timeoutSeconds": 0.3})
+            error = failure(lambda driver=driver: driver.create_vm(request(user_data=data)))  # type: ignore[misc]
+            assert error.__cause__ is None
+            said += [*traceback.format_exception(error), repr(error)]
+        everything = "\n".join([*said, caplog.text, *(repr(record.__dict__) for record in caplog.records)])
+        assert "bad template:" in everything
+        assert [secret for secret in secrets if secret in everything] == []
+
+
+def _refusal(words: str) -> Reply:
+    values = f"<value><boolean>0</boolean></value><value><string>{words}</string></value><value><i4>16384</i4></value>"
+    data = f"<value><array><data>{values}</data></array></value>"
+    body = f"<methodResponse><params><param>{data}</param></params></methodResponse>"
+    return Reply(200, body.encode(), "text/xml")
