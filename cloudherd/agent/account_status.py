@@ -147,7 +147,7 @@ def _capacity(facts: Facts, marks: Mapping[Key, Mark]) -> Told:
     if facts.room and exhausted(facts.room):
         return Told(False, "LimitReached", "the cloud's own limit is used up")
     if marks:
-        (flavor, _), mark = min(marks.items())
+        (flavor, *_), mark = min(marks.items())
         return Told(True, "PartlyFull", f"{flavor}: {mark.message}")
     return Told(True, "HasRoom")
 

@@ -1,8 +1,8 @@
 """What is full, remembered by flavor and image: one minute, doubling to thirty, and one probe each time.
 
 A mark stands until its time has passed or something shows that there is room; after that the launches it concerned go
-one at a time until one succeeds. Other refusals that the account gives to everybody (an image it lacks) are kept
-likewise.
+one at a time until one succeeds. Other refusals are kept likewise: those that the account gives to everybody (an
+image it lacks), and those that a service earned by the rest of what it asks for, which concern nobody else.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from cloudherd.api.account import FullMark
 from cloudherd.clouds.protocol import Limits
 
-Key = tuple[str, str]
-"""Flavor and image; empty ones stand for all."""
-ACCOUNT: Key = ("", "")
+Key = tuple[str, str, str]
+"""Flavor, image and the rest of the request that was refused; empty ones stand for all."""
+ACCOUNT: Key = ("", "", "")
 
 
 @dataclass(slots=True)
@@ -36,8 +36,8 @@ class Mark:
     """What the cloud said that we may have, foreign VMs taken off, when it refused."""
 
 
-def matches(key: Key, flavor: str, image: str) -> bool:
-    return key[0] in ("", flavor) and key[1] in ("", image)
+def matches(key: Key, what: Key) -> bool:
+    return all(mine in ("", other) for mine, other in zip(key, what, strict=True))
 
 
 @dataclass(slots=True)
@@ -61,27 +61,30 @@ class Full:
         passed = [mark for mark in self.marks.values() if mark.stands and monotonic >= mark.until]
         for mark in passed:
             mark.stands = False
+        for key in [key for key, mark in self.marks.items() if key[2] and monotonic >= mark.until + self.longest]:
+            del self.marks[key]  # nobody came back with that request
         return bool(passed)
 
     def standing(self) -> dict[Key, Mark]:
-        return {key: mark for key, mark in self.marks.items() if mark.stands}
+        """What all may know who place a VM."""
+        return {key: mark for key, mark in self.marks.items() if mark.stands and not key[2]}
 
-    def blocks(self, flavor: str, image: str) -> Mark | None:
+    def blocks(self, what: Key) -> Mark | None:
         """A standing mark that such a launch would meet."""
-        return next((mark for key, mark in self.marks.items() if mark.stands and matches(key, flavor, image)), None)
+        return next((mark for key, mark in self.marks.items() if mark.stands and matches(key, what)), None)
 
-    def _passed(self, flavor: str, image: str) -> list[Mark]:
-        return [mark for key, mark in self.marks.items() if not mark.stands and matches(key, flavor, image)]
+    def _passed(self, what: Key) -> list[Mark]:
+        return [mark for key, mark in self.marks.items() if not mark.stands and matches(key, what)]
 
-    def waits(self, flavor: str, image: str, uid: str) -> bool:
+    def waits(self, what: Key, uid: str) -> bool:
         """Whether another launch is probing now, which this one has to wait for."""
-        return any(mark.probe not in ("", uid) for mark in self._passed(flavor, image))
+        return any(mark.probe not in ("", uid) for mark in self._passed(what))
 
-    def may_probe(self, flavor: str, image: str, uid: str) -> bool:
+    def may_probe(self, what: Key, uid: str) -> bool:
         """Whether this launch may go, which makes it the probe of every mark that has passed."""
-        if self.waits(flavor, image, uid):
+        if self.waits(what, uid):
             return False
-        for mark in self._passed(flavor, image):
+        for mark in self._passed(what):
             mark.probe = uid
         return True
 
@@ -91,9 +94,9 @@ class Full:
             if mark.probe == uid:
                 mark.probe = ""
 
-    def succeeded(self, flavor: str, image: str, *, began: float) -> None:
+    def succeeded(self, what: Key, *, began: float) -> None:
         """A launch that began at `began` went well. It says nothing of a refusal that came while it was under way."""
-        for key in [key for key, mark in self.marks.items() if matches(key, flavor, image) and began > mark.made_at]:
+        for key in [key for key, mark in self.marks.items() if matches(key, what) and began > mark.made_at]:
             del self.marks[key]
 
     def freed(self, flavor: str) -> bool:
@@ -123,7 +126,7 @@ class Full:
             left = min(self.longest, one.until.timestamp() - now)
             if left > 0:
                 mark = Mark(monotonic, monotonic + left, now + left, self.first, one.reason, one.message)
-                self.marks[one.flavor, one.image] = mark
+                self.marks[one.flavor, one.image, ""] = mark
 
     def next_end(self) -> float | None:
         return min((mark.until for mark in self.marks.values() if mark.stands), default=None)

@@ -84,6 +84,6 @@ def parse_provider_id(text: str) -> tuple[str, str]:
     return (scope, vm_id) if found and slash else ("", "")
 
 
-def fingerprint(spec: InstanceSpec) -> tuple[str, str]:
-    """What capacity is remembered by."""
-    return spec.flavor, spec.image
+def fingerprint(spec: InstanceSpec) -> tuple[str, str, str]:
+    """What refusals are remembered by: flavor, image, and what else the request is made of."""
+    return spec.flavor, spec.image, f"{spec.revision} {spec.network!r}"

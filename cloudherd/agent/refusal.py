@@ -6,13 +6,14 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 from cloudherd.agent.full import ACCOUNT, Key
+from cloudherd.agent.identity import fingerprint
 from cloudherd.api import Instance
 from cloudherd.clouds.protocol import CloudError, ErrorKind
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A definite no. `key` is what it holds for: flavor and image, empty ones for all."""
+    """A definite no. `key` is what it holds for, see full.Key."""
 
     key: Key
     reason: str
@@ -28,12 +29,13 @@ def refusal_of(
     flavor, image = record.spec.flavor, record.spec.image
     match error.kind:
         case ErrorKind.FULL:
-            return Refusal((flavor, "") if error.flavor_only else ACCOUNT, "CloudFull", str(error))
+            return Refusal((flavor, "", "") if error.flavor_only else ACCOUNT, "CloudFull", str(error))
         case ErrorKind.INVALID:
-            return Refusal((flavor, image), "Invalid", str(error))
+            return Refusal(fingerprint(record.spec), "Invalid", str(error))
         case ErrorKind.NOT_FOUND if flavors is not None and flavor not in flavors:
-            return Refusal((flavor, ""), "FlavorMissing", str(error))
+            return Refusal((flavor, "", ""), "FlavorMissing", str(error))
+        case ErrorKind.NOT_FOUND if images is not None and image in images:
+            return Refusal(fingerprint(record.spec), "Invalid", str(error))
         case ErrorKind.NOT_FOUND:
-            known = images is not None and image in images
-            return Refusal((flavor, image), "Invalid" if known else "ImageMissing", str(error))
+            return Refusal((flavor, image, ""), "ImageMissing", str(error))
     return None

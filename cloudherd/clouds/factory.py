@@ -27,7 +27,9 @@ class ThreadedCloudFactory:
     ) -> ThreadedCloud:
         found = self._registry.provider(provider)
         options = settings.get("options") or {}
-        check(found.credentials_model, credentials, "The Secret that spec.credentialsRef names")
+        named = "The Secret that spec.credentialsRef names"
+        where = named if credentials else "spec.credentialsRef is missing, or names an empty Secret"
+        check(found.credentials_model, credentials, where)
         check(found.options_model, options, "spec.options")
         connection = Connection(
             account=account,

@@ -19,7 +19,7 @@ from cloudherd.plan.capacity import Ledger
 from cloudherd.plan.creation import creations
 from cloudherd.plan.dependencies import loop_in
 from cloudherd.plan.desired import Desired, desired
-from cloudherd.plan.failures import held_back, remembered
+from cloudherd.plan.failures import because, held_back, remembered
 from cloudherd.plan.model import ClusterView, CreateInstance, DeleteInstance, Memory, Plan
 from cloudherd.plan.notes import notes
 from cloudherd.plan.observed import Observed, observe
@@ -114,8 +114,8 @@ class _Planner:
             occupied=named.intersection(found.accounts()),
             placement=self.view.cluster.spec.placement,
             backing_off={
-                at: f"is not tried for {at[0]} for now, since launches failed there"
-                for at in held_back(self.memory, self.monotonic)
+                at: because(f"is not tried for {at[0]} for now, since launches failed there", one)
+                for at, one in held_back(self.memory, self.monotonic).items()
             },
         )
 
@@ -171,5 +171,5 @@ class _Planner:
 
     def _again_in(self) -> float | None:
         times = [seconds for seconds in self.observed.seconds_left.values() if seconds > 0]
-        times += held_back(self.memory, self.monotonic).values()
+        times += [one.until - self.monotonic for one in held_back(self.memory, self.monotonic).values()]
         return min(times, default=None)

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from cloudherd.api import ObjectKey
 from cloudherd.api.conditions import is_true
 from cloudherd.api.quantity import parse_duration
-from cloudherd.plan.model import ClusterView, Memory
+from cloudherd.plan.model import ClusterView, Failure, Memory
 from cloudherd.plan.records import At
 from cloudherd.plan.vm import Vm
 
-NO_FAILURE = frozenset({"CloudFull", "ImageMissing", "FlavorMissing", "Invalid"})
+NO_FAILURE = frozenset({"CloudFull", "ImageMissing", "FlavorMissing"})
 """Refusals that the account remembers itself, and placement passes it over."""
 FIRST, LONGEST = 60.0, 1800.0
 CLOSE_AFTER = 3
-Failures = dict[At, tuple[int, float]]
+Failures = dict[At, Failure]
 
 
 def backoff(count: int, *, fixed: bool) -> float:
@@ -31,15 +31,17 @@ def remembered(view: ClusterView, vms: Sequence[Vm], memory: Memory, now: float,
     gets ready somewhere has no failures there.
     """
     waiting = _waiting(view, vms, memory, monotonic)
-    failures = _from_status(view, now, monotonic) if memory.fresh else dict(memory.failures)
+    known = _from_status(view, now, monotonic) if memory.fresh else memory.failures
+    failures = {at: one for at, one in known.items() if one.of == edition(view, at)}
     for at in {(vm.service, vm.account) for vm in _ready(vms, failures) if vm.uid not in memory.proven}:
         del failures[at]
     late = {uid for uid, left in time_left(view, vms, waiting, monotonic).items() if left <= 0}
     failed = [vm for vm in vms if vm.uid in late or _is_launch_failure(vm)]
-    again = {(vm.service, vm.account) for vm in failed if vm.uid not in memory.blamed}
-    for at in again:
-        count = failures.get(at, (0, 0.0))[0] + 1
-        failures[at] = (count, monotonic + backoff(count, fixed=at[0] in _fixed(view)))
+    again = {(vm.service, vm.account): _words(vm) for vm in failed if vm.uid not in memory.blamed}
+    for at, why in again.items():
+        count = failures[at].count + 1 if at in failures else 1
+        until = monotonic + backoff(count, fixed=at[0] in _fixed(view))
+        failures[at] = Failure(count, until, why, edition(view, at))
     blamed = frozenset(vm.uid for vm in vms if vm.uid in memory.blamed or (vm.service, vm.account) in again)
     proven = frozenset(vm.uid for vm in _ready(vms, failures))
     return Memory({id(vm.instance): vm for vm in vms}, waiting, failures, blamed, proven, fresh=False)
@@ -69,18 +71,36 @@ def time_left(
     }
 
 
-def held_back(memory: Memory, monotonic: float) -> dict[At, float]:
-    """Seconds still to wait, by service and account."""
-    return {at: until - monotonic for at, (_, until) in memory.failures.items() if until > monotonic}
+def held_back(memory: Memory, monotonic: float) -> dict[At, Failure]:
+    """The failures that let a service wait at an account."""
+    return {at: one for at, one in memory.failures.items() if one.until > monotonic}
 
 
 def closed(view: ClusterView, memory: Memory, monotonic: float) -> dict[ObjectKey, str]:
     """The accounts that are passed over, since a fixed service failed there again and again; and why."""
     return {
-        account: f"is passed over for now: {service} failed {count} times in a row there"
-        for (service, account), (count, until) in memory.failures.items()
-        if count >= CLOSE_AFTER and until > monotonic and service in _fixed(view)
+        account: because(f"is passed over for now: {service} failed {one.count} times in a row there", one)
+        for (service, account), one in held_back(memory, monotonic).items()
+        if one.count >= CLOSE_AFTER and service in _fixed(view)
     }
+
+
+def because(text: str, failure: Failure) -> str:
+    return f"{text} ({failure.why})" if failure.why else text
+
+
+def _words(vm: Vm) -> str:
+    return vm.verdict.message if vm.verdict and vm.phase == "Failed" else "it was not ready in time"
+
+
+def edition(view: ClusterView, at: At) -> str:
+    """All that people can mend: whoever corrects a slip does not wait for what was before. Counts mend nothing."""
+    service = next((one for one in view.cluster.spec.services if one.name == at[0]), None)
+    if service is None:
+        return ""
+    request = service.model_copy(update={"replicas": None, "min_replicas": None, "max_replicas": None})
+    written = (view.contexts.get(service.context_ref.name), view.accounts.get(at[1]))
+    return f"{request!r} {[one.metadata.generation if one else 0 for one in written]}"
 
 
 def _fixed(view: ClusterView) -> set[str]:
@@ -102,10 +122,8 @@ def _from_status(view: ClusterView, now: float, monotonic: float) -> Failures:
     """What a gateway that has just started knows of closed sites. Which fixed service it was does not matter."""
     fixed = next((one.name for one in view.cluster.spec.services if one.fixed), None)
     return {
-        (fixed, ObjectKey(site.account_ref.namespace, site.account_ref.name)): (
-            site.failures,
-            monotonic + site.retry_after.timestamp() - now,
-        )
+        at: Failure(site.failures, monotonic + site.retry_after.timestamp() - now, "", edition(view, at))
         for site in view.cluster.status.sites
         if fixed and site.retry_after and site.retry_after.timestamp() > now
+        for at in [(fixed, ObjectKey(site.account_ref.namespace, site.account_ref.name))]
     }

@@ -131,19 +131,31 @@ class Note:
     message: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Failure:
+    """Launches of one service that failed in a row at one account: how many, the monotonic time before which the next
+    one is not tried, and the cloud's words for the last one. `of` is what was tried: after an edit of it the series is
+    over.
+    """
+
+    count: int
+    until: float
+    why: str = ""
+    of: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What a gateway remembers of one cluster between plans; lost at a restart, harmlessly.
 
     `vms` are what the last plan read, by the id of the Instance object; `waiting_since` (monotonic seconds by Instance
-    uid) guards readiness time-outs; `failures` counts launches that failed in a row by service and account, with the
-    monotonic time before which the next one is not tried; `blamed` are the uids of Instances that can count for no more
-    of them, `proven` of those that were ready at the same sites before.
+    uid) guards readiness time-outs; `failures` are launches that failed in a row, by service and account; `blamed` are
+    the uids of Instances that can count for no more of them, `proven` of those that were ready there before.
     """
 
     vms: Mapping[int, Vm] = field(default_factory=dict, repr=False)
     waiting_since: Mapping[str, float] = field(default_factory=dict)
-    failures: Mapping[tuple[str, ObjectKey], tuple[int, float]] = field(default_factory=dict)
+    failures: Mapping[tuple[str, ObjectKey], Failure] = field(default_factory=dict)
     blamed: frozenset[str] = frozenset()
     proven: frozenset[str] = frozenset()
     fresh: bool = True  # the first plan since the start: what the status says of closed sites still counts

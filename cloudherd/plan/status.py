@@ -10,7 +10,8 @@ from typing import Literal
 from cloudherd.api import ObjectKey
 from cloudherd.api.cluster import AccountKeyRef, ClusterStatus, ServiceCount, SiteStatus
 from cloudherd.api.conditions import merged
-from cloudherd.plan.model import ClusterView
+from cloudherd.plan.failures import because, held_back
+from cloudherd.plan.model import ClusterView, Failure
 from cloudherd.plan.picture import Picture, told
 from cloudherd.plan.sentences import MOST_NAMED, mass_loss, placed, progressing, ready
 from cloudherd.plan.vm import Vm, vms_of
@@ -33,32 +34,29 @@ def status(picture: Picture) -> ClusterStatus:
 def _site_keys(picture: Picture) -> list[ObjectKey]:
     """Those that stand, those that end, and accounts that are passed over for now."""
     fixed = {service.name for service in picture.observed.fixed}
-    passed_over = [
-        key
-        for (name, key), (_, until) in picture.memory.failures.items()
-        if name in fixed and until > picture.monotonic
-    ]
+    passed_over = [key for name, key in held_back(picture.memory, picture.monotonic) if name in fixed]
     return list(dict.fromkeys((*picture.assignment.sites, *picture.observed.records.accounts(), *passed_over)))
 
 
 def _site(picture: Picture, key: ObjectKey) -> SiteStatus:
     found = picture.observed.records
-    failures = [picture.memory.failures.get((service.name, key), (0, 0.0)) for service in picture.observed.fixed]
-    count, until = max(failures, default=(0, 0.0))
+    at = [(service.name, key) for service in picture.observed.fixed]
+    failures = [picture.memory.failures[one] for one in at if one in picture.memory.failures]
+    failure = max(failures, default=Failure(0, 0.0))
     state: Literal["Opening", "Open", "Closing", "Closed"] = "Closed"
     if key in picture.assignment.sites:
         state = "Open" if picture.observed.is_complete(key) else "Opening"
     elif key in found.accounts():
         state = "Closing"
-    shut = until > picture.monotonic
+    shut = failure.until > picture.monotonic
     return SiteStatus(
         account_ref=AccountKeyRef(namespace=key.namespace, name=key.name),
         state=state,
         instances=sum(len(vms) for (_, at), vms in found.alive.items() if at == key),
         ready=sum(count for (_, at), count in found.ready.items() if at == key),
-        failures=count,
-        retry_after=_steady(picture, key, picture.now + until - picture.monotonic) if shut else None,
-        reason=f"fixed services failed {count} times in a row" if shut else "",
+        failures=failure.count,
+        retry_after=_steady(picture, key, picture.now + failure.until - picture.monotonic) if shut else None,
+        reason=because(f"fixed services failed {failure.count} times in a row", failure) if shut else "",
     )
 
 

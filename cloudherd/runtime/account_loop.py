@@ -221,7 +221,7 @@ class AccountLoop:
         track, work = self._state.tracks[record.uid], self._tasks.work
         match action:
             case Launch():
-                if not self._state.full.waits(*fingerprint(record.spec), record.uid):
+                if not self._state.full.waits(fingerprint(record.spec), record.uid):
                     work(record, self._launcher.launch(record.key, record.uid))
             case Report():
                 self._later(action.until, record.key)

@@ -81,7 +81,7 @@ class Launcher:
                 await self._refuse(due, *no)
                 return
             what, probing = fingerprint(due.record.spec), bool(self._state.full.marks)
-            if not self._state.full.may_probe(*what, uid):
+            if not self._state.full.may_probe(what, uid):
                 return
             self._state.holders.add(due.record)  # before anything is awaited: the next one counts it
             try:
@@ -118,7 +118,7 @@ class Launcher:
 
     def _objection(self, due: _Due) -> tuple[str, str] | None:
         """Why it is not even tried, as (reason, message)."""
-        mark = self._state.full.blocks(*fingerprint(due.record.spec))
+        mark = self._state.full.blocks(fingerprint(due.record.spec))
         if mark is not None:
             return mark.reason, mark.message
         namespace = self._parts.store.entry("namespaces", ObjectKey("", due.record.namespace))
@@ -147,7 +147,7 @@ class Launcher:
             await self._failed(error, due, began)
             return
         track.launched_at, track.vm_id = self._parts.clock.monotonic(), vm.id
-        state.full.succeeded(*fingerprint(record.spec), began=began)
+        state.full.succeeded(fingerprint(record.spec), began=began)
         state.throttled.end()
         state.launches_denied.end()
         state.denied = None

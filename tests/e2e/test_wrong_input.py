@@ -127,7 +127,7 @@ MISTAKES = {
         (secret("keys", accessKey="testing"), account("ec2", **AT_EC2)), (account_says("secretKey is missing"),)
     ),
     "no credentials at all": Mistake(
-        (account("ec2", region="us-east-1"),), (account_says("spec.credentialsRef is missing", "accessKey"),)
+        (account("ec2", region="us-east-1"),), (account_says("spec.credentialsRef is missing", "accessKey is missing"),)
     ),
     "an endpoint where nobody listens": Mistake(
         (KEYS, account("ec2", **{**AT_EC2, "endpoint": NOBODY})),

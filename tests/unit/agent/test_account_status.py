@@ -78,11 +78,11 @@ def test_a_mass_loss_is_a_condition_of_its_own_and_stays_as_a_memory() -> None:
 
 def test_capacity_says_what_is_full() -> None:
     full = Full(60, 1800)
-    full.refused(("f-1", ""), "CloudFull", "no room for f-1", began=0, monotonic=1, now=1000)
+    full.refused(("f-1", "", ""), "CloudFull", "no room for f-1", began=0, monotonic=1, now=1000)
     part = status(facts(), full)
     assert told(part, "CapacityAvailable") == ("True", "PartlyFull", "f-1: no room for f-1")
     assert [(one.flavor, one.reason, one.until.timestamp()) for one in part.full] == [("f-1", "CloudFull", 1060)]
-    full.refused(("", ""), "CloudFull", "no room at all", began=0, monotonic=1, now=1000)
+    full.refused(("", "", ""), "CloudFull", "no room at all", began=0, monotonic=1, now=1000)
     assert told(status(facts(), full), "CapacityAvailable") == ("False", "CloudFull", "no room at all")
     used_up = status(facts(room=Limits(instances=0)))
     assert told(used_up, "CapacityAvailable")[:2] == ("False", "LimitReached")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from cloudherd.agent.full import Full, grew
+from cloudherd.agent.full import Full, Key, grew
 from cloudherd.clouds.protocol import Limits
 from tests.unit.agent.facts import account
 
-SMALL = ("small", "")
-ACCOUNT = ("", "")
+SMALL = ("small", "", "")
+ACCOUNT = ("", "", "")
+X = ("small", "x", "1")
+LARGE = ("large", "x", "1")
 
 
-def refused(full: Full, key: tuple[str, str], at: float, began: float | None = None) -> None:
+def refused(full: Full, key: Key, at: float, began: float | None = None) -> None:
     full.refused(key, "CloudFull", "no room", began=at - 1 if began is None else began, monotonic=at, now=at)
 
 
@@ -36,17 +38,17 @@ def test_refusals_of_launches_under_way_together_count_once() -> None:
 def test_a_full_account_fills_every_flavor_and_a_lack_of_one_only_that() -> None:
     full = Full(60, 1800)
     refused(full, SMALL, 0)
-    assert full.blocks("small", "x")
-    assert not full.blocks("large", "x")
+    assert full.blocks(X)
+    assert not full.blocks(LARGE)
     refused(full, ACCOUNT, 0)
-    assert full.blocks("large", "x")
+    assert full.blocks(LARGE)
 
 
 def test_a_missing_image_blocks_only_that_image() -> None:
     full = Full(60, 1800)
-    refused(full, ("small", "gone"), 0)
-    assert full.blocks("small", "gone")
-    assert not full.blocks("small", "debian")
+    refused(full, ("small", "gone", ""), 0)
+    assert full.blocks(("small", "gone", "1"))
+    assert not full.blocks(("small", "debian", "1"))
     assert not full.freed("small")
 
 
@@ -54,16 +56,16 @@ def test_after_its_time_one_launch_probes_and_the_others_wait_for_it() -> None:
     full = Full(60, 1800)
     refused(full, SMALL, 0)
     full.pass_time(60)
-    assert full.may_probe("small", "x", "a")
-    assert full.waits("small", "x", "b")
-    assert not full.may_probe("small", "x", "b")
-    assert full.may_probe("large", "x", "c")
+    assert full.may_probe(X, "a")
+    assert full.waits(X, "b")
+    assert not full.may_probe(X, "b")
+    assert full.may_probe(LARGE, "c")
     full.ended("a")
-    assert full.may_probe("small", "x", "b")
-    full.succeeded("small", "x", began=1e9)
+    assert full.may_probe(X, "b")
+    full.succeeded(X, began=1e9)
     full.ended("b")
     assert not full.marks
-    assert full.may_probe("small", "x", "d")
+    assert full.may_probe(X, "d")
 
 
 def test_a_place_that_comes_free_is_tried_before_the_time_has_passed() -> None:
@@ -103,13 +105,13 @@ def test_what_an_agent_before_us_wrote_is_taken_over_until_it_has_passed() -> No
     full = Full(60, 1800)
     full.restore(account(status=status).status.full, monotonic=5000, now=500)
     assert full.next_end() == 5100
-    assert not full.blocks("large", "x")
+    assert not full.blocks(LARGE)
 
 
 def test_a_launch_that_was_under_way_when_another_was_refused_proves_no_room() -> None:
     full = Full(60, 1800)
-    full.refused(("small", ""), "CloudFull", "no room", began=10, monotonic=12, now=0)
-    full.succeeded("small", "x", began=9)
-    assert full.blocks("small", "x")
-    full.succeeded("small", "x", began=13)
-    assert not full.blocks("small", "x")
+    full.refused(SMALL, "CloudFull", "no room", began=10, monotonic=12, now=0)
+    full.succeeded(X, began=9)
+    assert full.blocks(X)
+    full.succeeded(X, began=13)
+    assert not full.blocks(X)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from cloudherd.agent.full import Key
+from cloudherd.agent.identity import fingerprint
 from cloudherd.agent.refusal import refusal_of
 from cloudherd.clouds.protocol import CloudError, ErrorKind
 from tests.unit.agent.facts import record
@@ -16,12 +18,12 @@ def error(kind: ErrorKind, *, flavor_only: bool = False) -> CloudError:
 @pytest.mark.parametrize(
     ("raised", "key", "reason"),
     [
-        (error(ErrorKind.FULL), ("", ""), "CloudFull"),
-        (error(ErrorKind.FULL, flavor_only=True), ("sim.small", ""), "CloudFull"),
-        (error(ErrorKind.INVALID), ("sim.small", "sim-debian-12"), "Invalid"),
+        (error(ErrorKind.FULL), ("", "", ""), "CloudFull"),
+        (error(ErrorKind.FULL, flavor_only=True), ("sim.small", "", ""), "CloudFull"),
+        (error(ErrorKind.INVALID), fingerprint(record().spec), "Invalid"),
     ],
 )
-def test_a_definite_no_holds_for_what_it_speaks_of(raised: CloudError, key: tuple[str, str], reason: str) -> None:
+def test_a_definite_no_holds_for_what_it_speaks_of(raised: CloudError, key: Key, reason: str) -> None:
     refusal = refusal_of(raised, record(), FLAVORS, IMAGES)
     assert refusal is not None
     assert (refusal.key, refusal.reason, refusal.message) == (key, reason, "Code: the cloud's words")

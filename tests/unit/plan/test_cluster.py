@@ -10,7 +10,8 @@ import pytest
 from cloudherd.api import ObjectKey
 from cloudherd.plan.capacity import Ledger
 from cloudherd.plan.cluster import plan_cluster
-from cloudherd.plan.model import ClusterView, Memory, Note, Plan, Stranger
+from cloudherd.plan.failures import edition
+from cloudherd.plan.model import ClusterView, Failure, Memory, Note, Plan, Stranger
 from tests.unit.plan.helpers import condition, plan, service, view_of, with_status
 from tests.unit.plan.objects import EPOCH, account, at, cluster, fixed, instance, key, scalable, true
 
@@ -155,9 +156,12 @@ def test_what_turns_for_better_or_worse_is_an_event_once() -> None:
 
 
 def test_an_account_that_is_passed_over_is_an_event_once() -> None:
-    memory = Memory(failures={("master", HOME.key): (3, 60.0)}, fresh=False)
+    memory = Memory(
+        failures={("master", HOME.key): Failure(3, 60.0, "it broke", edition(view(), ("master", HOME.key)))},
+        fresh=False,
+    )
     found = plan(view(), memory)
-    text = "physics.home is passed over for now: master failed 3 times in a row there"
+    text = "physics.home is passed over for now: master failed 3 times in a row there (it broke)"
     assert Note("Warning", "SitePassedOver", text) in found.notes
     assert found.status
     again = plan(replace(view(), cluster=with_status(view().cluster, **found.status.wire())), memory)

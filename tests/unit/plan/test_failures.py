@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cloudherd.api import CloudAccount, Instance
+from cloudherd.api import CloudAccount, Instance, ObjectKey
 from cloudherd.plan.failures import backoff, closed, held_back, remembered, time_left
 from cloudherd.plan.model import ClusterView, Memory
 from cloudherd.plan.vm import vms_of
@@ -30,6 +31,10 @@ def failed(slot: int, service: str = "master", reason: str = "VMError") -> Insta
     return instance(f"batch-{service}-{slot}", phase="Failed", reason=reason)
 
 
+def counted(memory: Memory) -> dict[tuple[str, ObjectKey], tuple[int, float]]:
+    return {at: (one.count, one.until) for at, one in memory.failures.items()}
+
+
 @pytest.mark.parametrize(
     ("count", "fixed_", "scalable_"), [(1, 0, 0), (2, 0, 60), (3, 60, 120), (4, 120, 240), (20, 1800, 1800)]
 )
@@ -40,8 +45,8 @@ def test_backoff_is_one_minute_doubling_to_thirty(count: int, fixed_: float, sca
 def test_each_failed_instance_counts_once() -> None:
     memory = see(failed(0))
     memory = see(failed(0), memory=memory)
-    assert memory.failures == {("master", HOME): (1, 0.0)}
-    assert see(failed(0), failed(1), memory=memory).failures == {("master", HOME): (2, 0.0)}
+    assert counted(memory) == {("master", HOME): (1, 0.0)}
+    assert counted(see(failed(0), failed(1), memory=memory)) == {("master", HOME): (2, 0.0)}
 
 
 def test_launches_that_were_under_way_together_fail_as_one() -> None:
@@ -49,7 +54,7 @@ def test_launches_that_were_under_way_together_fail_as_one() -> None:
     memory = see(failed(0, "worker"), *starting[1:])
     memory = see(failed(1, "worker"), starting[2], memory=memory)
     memory = see(failed(1, "worker"), failed(2, "worker"), memory=memory)
-    assert memory.failures == {("worker", HOME): (1, 0.0)}
+    assert counted(memory) == {("worker", HOME): (1, 0.0)}
 
 
 def in_a_row(service: str) -> Memory:
@@ -69,11 +74,11 @@ def test_after_three_the_account_is_passed_over() -> None:
 def test_scalable_failures_hold_back_their_service_only() -> None:
     memory = in_a_row("worker")
     assert closed(view(), memory, 0.0) == {}
-    assert held_back(memory, 0.0) == {("worker", HOME): 120.0}
+    assert {at: one.until for at, one in held_back(memory, 0.0).items()} == {("worker", HOME): 120.0}
     assert held_back(memory, 121.0) == {}
 
 
-@pytest.mark.parametrize("reason", ["CloudFull", "ImageMissing", "FlavorMissing", "Invalid"])
+@pytest.mark.parametrize("reason", ["CloudFull", "ImageMissing", "FlavorMissing"])
 def test_what_the_account_remembers_itself_is_no_failure(reason: str) -> None:
     assert not see(failed(0, reason=reason)).failures
 
@@ -94,7 +99,7 @@ def test_getting_ready_ends_the_series_however_short_it_was_seen() -> None:
 def test_another_replica_that_was_ready_before_does_not() -> None:
     memory = see(instance("batch-master-0"), failed(1))
     memory = see(instance("batch-master-0"), failed(2), memory=memory)
-    assert memory.failures == {("master", HOME): (2, 0.0)}
+    assert counted(memory) == {("master", HOME): (2, 0.0)}
 
 
 def test_a_time_out_is_a_failure() -> None:
@@ -104,7 +109,7 @@ def test_a_time_out_is_a_failure() -> None:
     assert not memory.failures
     memory = see(late, memory=memory, monotonic=600.0)
     memory = see(late, memory=memory, monotonic=601.0)
-    assert memory.failures == {("master", HOME): (1, 600.0)}
+    assert counted(memory) == {("master", HOME): (1, 600.0)}
 
 
 def test_while_the_account_is_not_ready_nobody_can_know_and_the_wait_starts_anew() -> None:
@@ -129,3 +134,17 @@ def test_a_gateway_that_has_just_started_knows_closed_sites_from_the_status() ->
     assert closed(view(), memory, 91.0) == {}
     assert not see(sites=[site | {"retryAfter": at(-1)}]).failures
     assert not see(memory=Memory(fresh=False), sites=[site | {"retryAfter": at(90)}]).failures
+
+
+def test_whoever_mends_the_manifest_does_not_wait_for_what_was_before() -> None:
+    memory = in_a_row("worker")
+    found = view()
+    context = found.contexts["worker"]
+    mended = context.model_copy(update={"metadata": context.metadata.model_copy(update={"generation": 9})})
+    edited = replace(found, contexts={**found.contexts, "worker": mended})
+    assert not remembered(edited, [], memory, EPOCH, 1.0).failures
+
+
+def test_another_count_mends_nothing() -> None:
+    scaled = view_of(cluster("batch", fixed(), scalable(replicas=9), accounts=["home"]), accounts=(account("home"),))
+    assert remembered(scaled, [], in_a_row("worker"), EPOCH, 1.0).failures

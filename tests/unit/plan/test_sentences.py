@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from cloudherd.api import CloudAccount, Instance
-from cloudherd.plan.model import Memory
+from cloudherd.plan.failures import edition
+from cloudherd.plan.model import Failure, Memory
 from tests.unit.plan.helpers import condition, plan, view_of, with_status
 from tests.unit.plan.objects import account, cluster, fixed, instance, key, scalable, true
 
@@ -100,10 +101,13 @@ def test_they_failed() -> None:
 
 def test_launches_there_wait() -> None:
     proven = frozenset(one.uid for one in vms(7))
-    memory = Memory(failures={("worker", key("home")): (3, 100.0)}, proven=proven, fresh=False)
+    at = ("worker", key("home"))
+    batch = cluster("batch", fixed(), scalable(replicas=10), accounts=["home"])
+    failure = Failure(3, 100.0, "it broke", edition(view_of(batch, accounts=(account("home"),)), at))
+    memory = Memory(failures={at: failure}, proven=proven, fresh=False)
     assert said("Placed", *vms(7), memory=memory) == (
         "False NoPlace: no place for 3 of 10 worker: "
-        "physics.home is not tried for worker for now, since launches failed there"
+        "physics.home is not tried for worker for now, since launches failed there (it broke)"
     )
 
 

@@ -153,21 +153,29 @@ async def test_a_lack_of_one_flavor_fills_that_flavor_only() -> None:
 
 
 @on_virtual_time
-async def test_other_refusals_are_kept_by_flavor_and_image() -> None:
-    cases = [(ErrorKind.INVALID, "Invalid"), (ErrorKind.NOT_FOUND, "ImageMissing")]
-    for kind, reason in cases:
-        async with agent_at_work() as world:
-            refuses(world, kind, "InvalidAMIID.NotFound")
-            await world.account("other", images={"debian-12": "sim-debian-12", "gone": "ami-gone"})
-            image = "sim-debian-12" if reason == "Invalid" else "ami-gone"
-            await world.user.patch(
-                kinds.CLOUD_ACCOUNT, "physics", "home", {"spec": {"images": {"gone": "ami-gone"}}}
-            ) if reason != "Invalid" else None
-            world.cloud("other")
-            await world.instance("batch-worker-0", image=image)
-            await world.clock.until(world.all_are("Failed", 1), within=2)
-            assert world.ready("batch-worker-0").reason == reason
-            assert full(world) == [("sim.small", image, reason)]
+async def test_a_missing_image_is_told_to_all_who_place() -> None:
+    async with agent_at_work() as world:
+        refuses(world, ErrorKind.NOT_FOUND, "InvalidAMIID.NotFound")
+        await world.user.patch(kinds.CLOUD_ACCOUNT, "physics", "home", {"spec": {"images": {"gone": "ami-gone"}}})
+        await world.instance("batch-worker-0", image="ami-gone")
+        await world.clock.until(world.all_are("Failed", 1), within=2)
+        assert world.ready("batch-worker-0").reason == "ImageMissing"
+        assert full(world) == [("sim.small", "ami-gone", "ImageMissing")]
+
+
+@on_virtual_time
+async def test_a_request_that_cannot_succeed_is_made_once_and_keeps_nobody_else_out() -> None:
+    async with agent_at_work() as world:
+        refuses(world, ErrorKind.INVALID, "InvalidParameterValue")
+        await world.instances(1, revision="bad")
+        await world.clock.until(world.all_are("Failed", 1), within=2)
+        assert world.ready("batch-worker-0").reason == "Invalid"
+        world.home.fault = None
+        await world.instance("batch-worker-1", revision="bad")
+        await world.instance("batch-worker-2", revision="good")
+        await world.clock.until(lambda: world.phases()["batch-worker-2"] == "Ready", within=2)
+        assert world.phases()["batch-worker-1"] == "Failed"
+        assert full(world) == []
 
 
 @on_virtual_time
