@@ -193,7 +193,7 @@ class ProviderConformance:
     def test_other_tokens_are_other_vms(self, cloud: CloudUnderTest, driver: Driver) -> None:
         request = launch(cloud)
         first = driver.create_vm(request)
-        second = driver.create_vm(replace(request, token=request.token + "-other"))
+        second = driver.create_vm(replace(request, token=request.token + "-other", name=request.name + "-other"))
         assert first.id != second.id
 
     def test_a_token_with_another_request_is_refused(self, cloud: CloudUnderTest, driver: Driver) -> None:

@@ -1,0 +1,335 @@
+"""The provider cloudstack against the tests' own management server, over real HTTP. The truth is read in the server."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import pytest
+
+from cloudherd.clouds.cloudstack import MAX_USER_DATA, CloudStackDriver
+from cloudherd.clouds.cloudstack import CloudStack as Provider
+from cloudherd.clouds.protocol import VM, CloudError, Connection, ErrorKind, LaunchRequest, VMState
+from tests.fakes.cloudstack import CloudStack, uuid
+from tests.fakes.httpserver import Fault, Reply
+from tests.integration.waiting import eventually
+
+pytestmark = pytest.mark.integration
+
+ALICE = {"apiKey": "alices-key", "secretKey": "alices-secret"}
+SMALL = uuid("small")
+_numbers = count()
+
+
+@pytest.fixture
+def server() -> Iterator[CloudStack]:
+    with CloudStack() as server:
+        yield server
+
+
+Connect = Callable[..., CloudStackDriver]
+
+
+@pytest.fixture
+def connect(server: CloudStack) -> Connect:
+    def connected(options: dict[str, Any] | None = None, **changes: Any) -> CloudStackDriver:
+        settings = {"account": "physics.stack", "endpoint": f"{server.url}/client/api", "credentials": ALICE}
+        return Provider().connect(Connection(options=options or {}, **{**settings, **changes}))
+
+    return connected
+
+
+@pytest.fixture
+def driver(connect: Connect) -> CloudStackDriver:
+    return connect()
+
+
+def request(**changes: Any) -> LaunchRequest:
+    number = next(_numbers)
+    made = LaunchRequest(
+        token=f"ch-{number:040x}",
+        name=f"batch-worker-{number}",
+        flavor="Small Instance",
+        image="debian-12",
+        tags={"cloudherd-id": f"id-{number}", "cloudherd-account": "physics.stack", "who~[*]": "Zoë & co + 1"},
+        user_data=b"#cloud-config\npassword: hunter2-hunter2\n",
+    )
+    return replace(made, **changes)
+
+
+def failure(call: Callable[[], object]) -> CloudError:
+    with pytest.raises(CloudError) as caught:
+        call()
+    return caught.value
+
+
+def seen(driver: CloudStackDriver, vm_id: str) -> VM:
+    vm = driver.get_vm(vm_id)
+    assert vm is not None
+    return vm
+
+
+def quick(connect: Connect, many: int) -> list[str]:
+    """VMs whose jobs nobody waits for."""
+    driver = connect({"jobSeconds": 0})
+    return [driver.create_vm(request(tags={"cloudherd-id": "1"})).id for _ in range(many)]
+
+
+class TestListing:
+    def test_every_page_is_read_and_one_page_is_one_call(self, server: CloudStack, connect: Connect) -> None:
+        made = set(quick(connect, 7))
+        assert {vm.id for vm in connect({"pageSize": 3}).list_vms().vms} == made
+        assert server.calls["listVirtualMachines"] == 3
+        connect().list_vms()
+        assert server.calls["listVirtualMachines"] == 4
+
+    def test_a_vm_that_goes_between_two_pages_hides_none(self, server: CloudStack, connect: Connect) -> None:
+        made = quick(connect, 7)
+        server.after_page.append(server.machines.pop)  # the newest is on the first page
+        assert {vm.id for vm in connect({"pageSize": 3}).list_vms().vms} == set(made[:-1])
+
+    def test_a_listing_that_never_holds_still_is_an_error(self, server: CloudStack, connect: Connect) -> None:
+        quick(connect, 12)
+        server.after_page += [server.machines.pop] * 9
+        error = failure(connect({"pageSize": 3}).list_vms)
+        assert (error.kind, error.code) == (ErrorKind.UNREACHABLE, "ListingChanges")
+
+    def test_a_new_vm_is_on_its_way_also_before_its_job_has_begun(self, server: CloudStack, connect: Connect) -> None:
+        (vm_id,) = quick(connect, 1)
+        server.machines[0].made_at += 1000
+        assert server.machines[0].state(0) == "Stopped"
+        assert seen(connect(), vm_id).state is VMState.PENDING
+
+    @pytest.mark.parametrize(
+        ("told", "state", "detail"),
+        [
+            ("Stopped", VMState.STOPPED, "Stopped"),
+            ("Migrating", VMState.RUNNING, ""),
+            ("Expunging", VMState.DELETED, ""),
+            ("Error", VMState.ERROR, "Error"),
+            ("Dreaming", VMState.UNKNOWN, "Dreaming"),
+        ],
+    )
+    def test_states(self, server: CloudStack, driver: CloudStackDriver, told: str, state: VMState, detail: str) -> None:
+        vm = driver.create_vm(request())
+        server.machines[0].forced = told
+        assert (seen(driver, vm.id).state, seen(driver, vm.id).detail) == (state, detail)
+
+    def test_the_scope_is_the_account_or_the_project(self, driver: CloudStackDriver, connect: Connect) -> None:
+        assert driver.list_vms().scope == uuid("alice")
+        project = connect({"project": uuid("cern")})
+        assert project.list_vms().scope == uuid("cern")
+        vm = project.create_vm(request())
+        assert [each.id for each in project.list_vms().vms] == [vm.id]
+        assert driver.list_vms().vms == ()
+
+    @pytest.mark.parametrize(
+        "body",
+        [b"", b"<html>" + b"x" * 500_000, b"[]", b"{}", b'{"listvirtualmachinesresponse": 1}', b'{"other": {}}',
+         b'{"listvirtualmachinesresponse": {"count": 1, "virtualmachine": [{}]}}',
+         b'{"listvirtualmachinesresponse": {"count": 1, "virtualmachine": [{"id": "a"}]}}'],
+    )  # fmt: skip
+    def test_a_success_that_is_no_listing_is_never_an_empty_one(
+        self, server: CloudStack, driver: CloudStackDriver, body: bytes
+    ) -> None:
+        driver.list_vms()
+        server.faults.append(Fault("reply", times=3, reply=Reply(200, body)))
+        assert failure(driver.list_vms).kind is ErrorKind.UNREACHABLE
+
+
+class TestLaunch:
+    def test_identity_is_there_from_the_first_moment_and_users_tags_right_after(
+        self, server: CloudStack, driver: CloudStackDriver
+    ) -> None:
+        asked = request()
+        vm = driver.create_vm(asked)
+        assert server.machines[0].fields["displayname"] == (
+            f"cloudherd:account=physics.stack&id={asked.tags['cloudherd-id']}"
+        )
+        assert server.machines[0].tags == {"who~[*]": "Zoë & co + 1"}
+        assert seen(driver, vm.id).tags == vm.tags == asked.tags
+
+    def test_a_lost_answer_leaves_a_vm_that_bears_its_identity(
+        self, server: CloudStack, driver: CloudStackDriver
+    ) -> None:
+        asked = request()
+        server.faults.append(Fault("lose", "deployVirtualMachine"))
+        error = failure(lambda: driver.create_vm(asked))
+        assert (error.kind, error.code) == (ErrorKind.UNKNOWN, "ConnectionBroken")
+        assert server.calls["deployVirtualMachine"] == 1
+        (found,) = driver.list_vms().vms
+        assert found.tags["cloudherd-id"] == asked.tags["cloudherd-id"]
+
+    def test_names_are_asked_for_once(self, server: CloudStack, driver: CloudStackDriver) -> None:
+        asked: dict[str, Any] = {"network": "campus", "security_groups": ("default",)}
+        driver.create_vm(request(**asked))
+        fields = server.machines[0].fields
+        assert (fields["networkids"], fields["securitygroupids"]) == (uuid("net"), uuid("default"))
+        server.calls.clear()
+        driver.create_vm(request(**asked, options={"keyName": "mine"}))
+        assert server.machines[1].fields["keypair"] == "mine"
+        assert set(server.calls) == {"deployVirtualMachine", "createTags", "queryAsyncJobResult"}
+
+    def test_without_tags_of_users_and_patience_a_launch_is_one_call(
+        self, server: CloudStack, connect: Connect
+    ) -> None:
+        driver = connect({"jobSeconds": 0})
+        tags = {"cloudherd-id": "1"}
+        driver.create_vm(request(tags=tags))
+        server.calls.clear()
+        driver.create_vm(request(tags=tags))
+        assert server.calls == {"deployVirtualMachine": 1}
+
+    @pytest.mark.parametrize(
+        ("changes", "kind", "message"),
+        [
+            ({"flavor": "Huge"}, ErrorKind.NOT_FOUND, "service offering Huge: the cloud shows none of this name"),
+            ({"image": "suse"}, ErrorKind.NOT_FOUND, "template suse: the cloud shows none of this name"),
+            ({"image": "other"}, ErrorKind.INVALID, "template other: several have this name; give one of the IDs"),
+            ({"network": "moon"}, ErrorKind.INVALID, "network moon: the cloud shows none of this name"),
+            ({"public_address": True}, ErrorKind.INVALID, "spec.network.publicAddress: CloudStack gives VMs the"),
+            ({"user_data": b"#" * (MAX_USER_DATA + 1)}, ErrorKind.INVALID, "the user data has 24577 bytes"),
+            ({"options": {"spot": True}}, ErrorKind.INVALID, "machine.options: spot is not known"),
+            ({"tags": {"cloudherd-name": "n" * 250}}, ErrorKind.INVALID, "CloudStack's display name has no room"),
+            ({"flavor": uuid("gone")}, ErrorKind.NOT_FOUND, "Unable to execute API command due to invalid value."),
+        ],
+    )
+    def test_what_can_never_succeed_is_told_in_a_sentence(
+        self, server: CloudStack, driver: CloudStackDriver, changes: dict[str, Any], kind: ErrorKind, message: str
+    ) -> None:
+        server.templates.append({"id": uuid("twin"), "name": "other"})
+        error = failure(lambda: driver.create_vm(request(**changes)))
+        assert error.kind is kind
+        assert error.message.startswith(message)
+        assert server.machines == []
+
+    def test_a_zone_must_be_named_where_there_are_several(self, server: CloudStack, connect: Connect) -> None:
+        server.zones.append({"id": uuid("south"), "name": "south"})
+        error = failure(lambda: connect().create_vm(request()))
+        assert error.message == "spec.region: left out, but it must name one of the zones north, south"
+        for region in ("south", uuid("south")):
+            connect(region=region).create_vm(request())
+        assert {machine.fields["zoneid"] for machine in server.machines} == {uuid("south")}
+
+    def test_tags_that_are_refused_end_the_launch(self, server: CloudStack, driver: CloudStackDriver) -> None:
+        server.tag_fails = (431, "tag key is too long")
+        error = failure(lambda: driver.create_vm(request()))
+        assert (error.kind, error.message) == (ErrorKind.INVALID, "tag key is too long")
+        eventually(lambda: not server.living())
+
+
+class TestRoom:
+    def test_a_limit_fills_the_account(self, server: CloudStack, driver: CloudStackDriver) -> None:
+        server.users[0].limits["vmlimit"] = 1
+        driver.create_vm(request())
+        error = failure(lambda: driver.create_vm(request()))
+        assert (error.kind, error.code, error.flavor_only) == (ErrorKind.FULL, "CloudStack535", False)
+
+    def test_a_limit_of_cores_fills_only_what_is_too_large(self, server: CloudStack, driver: CloudStackDriver) -> None:
+        server.users[0].limits["cpulimit"] = 4
+        error = failure(lambda: driver.create_vm(request(flavor="Large Instance")))
+        assert (error.kind, error.flavor_only) == (ErrorKind.FULL, True)
+        driver.create_vm(request())
+
+    def test_a_job_that_finds_no_host_is_a_full_cloud_and_leaves_nothing(
+        self, server: CloudStack, driver: CloudStackDriver
+    ) -> None:
+        server.host_cpus = 4
+        error = failure(lambda: driver.create_vm(request(flavor="Large Instance")))
+        assert (error.kind, error.code, error.flavor_only) == (ErrorKind.FULL, "CloudStack533", True)
+        assert error.message.startswith("Unable to create a deployment for VM")
+        eventually(lambda: not server.living())
+        driver.create_vm(request())
+
+    def test_a_job_that_fails_after_our_patience_leaves_a_vm_in_error(
+        self, server: CloudStack, connect: Connect
+    ) -> None:
+        server.host_cpus = 4
+        vm = connect({"jobSeconds": 0}).create_vm(request(flavor="Large Instance", tags={"cloudherd-id": "1"}))
+        assert vm.state is VMState.PENDING
+        eventually(lambda: seen(connect(), vm.id).state is VMState.ERROR)
+
+    def test_a_job_that_cannot_be_asked_goes_on(self, server: CloudStack, driver: CloudStackDriver) -> None:
+        server.faults.append(Fault("drop", "queryAsyncJobResult", times=9))
+        vm = driver.create_vm(request())
+        eventually(lambda: seen(driver, vm.id).state is VMState.RUNNING)
+
+    def test_limits_and_sizes(self, server: CloudStack, driver: CloudStackDriver, connect: Connect) -> None:
+        server.users[0].limits |= {"vmlimit": 20, "memorylimit": 40960}
+        limits = driver.limits()
+        assert (limits.instances, limits.cpus, limits.memory) == (20, None, 40 * 2**30)
+        assert connect({"project": uuid("cern")}).limits().instances == 7
+        assert {size.name: (size.cpus, size.memory) for size in driver.sizes()} == {
+            "Small Instance": (1, 2**29),
+            "Large Instance": (8, 16 * 2**30),
+        }
+
+
+class TestEnd:
+    def test_a_destroyed_vm_lingers_and_is_a_deleted_one(self, server: CloudStack, driver: CloudStackDriver) -> None:
+        vm = driver.create_vm(request())
+        driver.destroy_vm(vm.id)
+        eventually(lambda: seen(driver, vm.id).state is VMState.DELETED)
+
+    def test_with_expunge_it_is_gone_where_the_cloud_allows_that(self, server: CloudStack, connect: Connect) -> None:
+        driver = connect({"expunge": True})
+        vm = driver.create_vm(request())
+        error = failure(lambda: driver.destroy_vm(vm.id))
+        assert (error.kind, error.code) == (ErrorKind.INVALID, "CloudStack531")
+        server.expunge_allowed = True
+        driver.destroy_vm(vm.id)
+        assert driver.get_vm(vm.id) is None
+
+
+class TestFailures:
+    @pytest.mark.parametrize(
+        ("code", "kind"),
+        [(401, ErrorKind.DENIED), (429, ErrorKind.THROTTLED), (432, ErrorKind.INVALID), (530, ErrorKind.UNREACHABLE),
+         (531, ErrorKind.DENIED), (536, ErrorKind.BUSY), (599, ErrorKind.UNREACHABLE)],
+    )  # fmt: skip
+    def test_error_codes(self, server: CloudStack, driver: CloudStackDriver, code: int, kind: ErrorKind) -> None:
+        body = b'{"errorresponse": {"errorcode": %d, "errortext": "no"}}' % code
+        server.faults.append(Fault("reply", reply=Reply(code, body)))
+        assert failure(driver.list_vms).kind is kind
+
+    def test_a_server_that_never_answers_costs_no_more_than_the_time_out(
+        self, server: CloudStack, connect: Connect
+    ) -> None:
+        server.faults.append(Fault("hang"))
+        assert failure(connect({"timeoutSeconds": 0.2}).list_vms).code == "NoAnswerInTime"
+
+    def test_a_path_that_is_not_the_apis_or_leads_elsewhere_is_unreachable(
+        self, server: CloudStack, connect: Connect
+    ) -> None:
+        assert failure(connect(endpoint=f"{server.url}/client").list_vms).code == "HTTP404"
+        server.faults.append(Fault("reply", reply=Reply(307, b"")))
+        assert failure(connect().list_vms).code == "HTTP307"
+        assert failure(lambda: connect(endpoint="")).message.startswith("spec.endpoint is required")
+
+    def test_nothing_secret_is_logged_or_said_whatever_goes_wrong(
+        self, server: CloudStack, connect: Connect, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        data = b"#cloud-config\npassword: hunter2-hunter2\n"
+        secrets = [*ALICE.values(), "password: hunter2-hunter2", b64encode(data).decode()]
+        words = " ".join(["bad:", *secrets])
+        refused = f'{{"errorresponse": {{"errorcode": 431, "errortext": "{words}"}}}}'.encode()
+        said = []
+        for fault in (
+            Fault("lose", "deployVirtualMachine"),
+            Fault("reply", "deployVirtualMachine", reply=Reply(500, words.encode())),
+            Fault("reply", "deployVirtualMachine", reply=Reply(431, refused)),
+            Fault("hang", "deployVirtualMachine"),
+        ):
+            server.faults.append(fault)
+            error = failure(lambda: connect({"timeoutSeconds": 0.3}).create_vm(request(user_data=data)))
+            assert error.__cause__ is None
+            said += [*traceback.format_exception(error), repr(error)]
+        everything = "\n".join([*said, caplog.text, *(repr(record.__dict__) for record in caplog.records)])
+        assert "bad:" in everything
+        assert [secret for secret in secrets if secret in everything] == []
