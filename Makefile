@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test faults faults-selftest e2e-kind lint crds venv
+.PHONY: help up down demo test bench faults faults-selftest e2e-kind lint crds venv
 
 help: ## show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -19,6 +19,9 @@ demo: venv ## a virtual cluster across two clouds, from nothing: created, scaled
 test: venv ## all tests, unit to end-to-end
 	@$(VENV)/python -m devenv tools
 	@$(VENV)/pytest
+
+bench: venv ## what 10,000 VMs cost, in seven measurements; SCALE=100 takes a minute or two
+	@$(VENV)/python -m bench $(SCALE)
 
 faults: venv ## fault injection on virtual time; SEEDS=1000 for each case, SEED_START, CASES and MINUTES choose
 	@$(VENV)/python -m tests.faults
