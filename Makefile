@@ -18,7 +18,7 @@ demo: venv ## a virtual cluster across two clouds, from nothing: created, scaled
 
 test: venv ## all tests, unit to end-to-end
 	@$(VENV)/python -m devenv tools
-	@$(VENV)/pytest
+	@$(VENV)/pytest -n auto --dist worksteal tests/unit; units=$$?; $(VENV)/pytest --ignore=tests/unit && exit $$units
 
 bench: venv ## what 10,000 VMs cost, in seven measurements; SCALE=100 takes a minute or two
 	@$(VENV)/python -m bench $(SCALE)
