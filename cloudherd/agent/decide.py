@@ -189,7 +189,7 @@ def _destroy(record: Instance, track: Track, view: View, known: dict[str, VM]) -
     if due:
         return Destroy(tuple(due))
     until = min(again, default=None)
-    if slow and record.status.phase != "Terminating":
+    if slow and record.status.phase != "Terminating" and not record.lacked_room:
         return Report(False, "Terminating", "the cloud is ending the VM", phase="Terminating", until=until)
     return Nothing(until=until)
 

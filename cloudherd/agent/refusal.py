@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 
+from cloudherd.agent.actions import Lost, Report
 from cloudherd.agent.full import ACCOUNT, Key
 from cloudherd.agent.identity import fingerprint
 from cloudherd.api import Instance
+from cloudherd.api.instance import CLOUD_FULL
 from cloudherd.clouds.protocol import CloudError, ErrorKind
 
 
@@ -20,6 +22,11 @@ class Refusal:
     message: str
 
 
+def late_refusal(record: Instance, lost: Lost | Report) -> Refusal | None:
+    """What it means for the account that a VM came to nothing; None where that says nothing of it."""
+    return Refusal((record.spec.flavor, "", ""), lost.reason, lost.message) if lost.reason == CLOUD_FULL else None
+
+
 def refusal_of(
     error: CloudError, record: Instance, flavors: Container[str] | None, images: Container[str] | None
 ) -> Refusal | None:
@@ -29,7 +36,7 @@ def refusal_of(
     flavor, image = record.spec.flavor, record.spec.image
     match error.kind:
         case ErrorKind.FULL:
-            return Refusal((flavor, "", "") if error.flavor_only else ACCOUNT, "CloudFull", str(error))
+            return Refusal((flavor, "", "") if error.flavor_only else ACCOUNT, CLOUD_FULL, str(error))
         case ErrorKind.INVALID:
             return Refusal(fingerprint(record.spec), "Invalid", str(error))
         case ErrorKind.NOT_FOUND if flavors is not None and flavor not in flavors:

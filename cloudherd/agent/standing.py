@@ -6,7 +6,7 @@ from cloudherd.agent.actions import NOTHING, Action, Lost, Nothing, Report
 from cloudherd.agent.memory import Track
 from cloudherd.agent.view import View
 from cloudherd.api import Instance
-from cloudherd.api.instance import Addresses
+from cloudherd.api.instance import CLOUD_FULL, Addresses
 from cloudherd.clouds.protocol import VM, VMState
 
 ADDRESSES = 16
@@ -25,6 +25,8 @@ def report_of(record: Instance, vm: VM, track: Track, view: View) -> Action:
         return _running(record, vm, track, view)
     if vm.state is VMState.STOPPED and record.spec.power_state != "Running":
         return NOTHING
+    if vm.no_room and record.status.phase not in ("Ready", "Running"):
+        return Lost(CLOUD_FULL, f"{vm.id} found no place at the cloud: {vm.detail}")
     if vm.state in LOSSES:
         reason, what = LOSSES[vm.state]
         return Lost(reason, f"{vm.id} {what}: {vm.detail}" if vm.detail else f"{vm.id} {what}")

@@ -13,6 +13,8 @@ from cloudherd.api.meta import AGE, Column, Condition, Conditions, Model, Object
 from cloudherd.api.schema import Crd, Rule, immutable_but, text, validated
 
 Phase = Literal["Pending", "Launching", "Running", "Ready", "Terminating", "Failed"]
+CLOUD_FULL = "CloudFull"
+"""The reason of an Instance that its cloud had no room for."""
 PowerState = Literal["Running", "Stopped", "Suspended"]
 
 
@@ -110,6 +112,12 @@ class Instance(Resource):
     def vm_name(self) -> str:
         """The VM's name at the cloud, and its host name."""
         return f"{self.name}-{self.spec.id[:8]}"
+
+    @property
+    def lacked_room(self) -> bool:
+        """Whether it failed for want of room: if the cloud made a VM for it all the same, that one holds no place."""
+        ready = self.condition("Ready")
+        return ready is not None and ready.reason == CLOUD_FULL
 
     def condition(self, type_: str) -> Condition | None:
         return next((condition for condition in self.status.conditions if condition.type == type_), None)

@@ -195,5 +195,7 @@ class DriverThreads:
 def _translated(raised: BaseException, in_doubt: ErrorKind) -> CloudError:
     """A new error that drags nothing along: no cause, no frames, no words of a library's."""
     if isinstance(raised, CloudError):
-        return CloudError(raised.kind, raised.code, raised.message, flavor_only=raised.flavor_only)
+        return CloudError(
+            raised.kind, raised.code, raised.message, flavor_only=raised.flavor_only, never_sent=raised.never_sent
+        )
     return CloudError(in_doubt, type(raised).__name__, "The provider's driver failed.")

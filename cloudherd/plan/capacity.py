@@ -48,7 +48,7 @@ class _Entry:
     account: ObjectKey
     size: Amount
     ending: bool
-    flavor: str  # empty where it has no VM
+    flavor: str  # empty where it has no VM, or one that found no place
 
 
 class Ledger:
@@ -217,7 +217,7 @@ def turns(free: int, mine: ObjectKey, counts: Mapping[ObjectKey, int], wanted: M
 
 def _entry(instance: Instance | Stranger | None) -> _Entry | None:
     if isinstance(instance, Instance):
-        flavor = instance.spec.flavor if instance.status.provider_id else ""
+        flavor = instance.spec.flavor if instance.status.provider_id and not instance.lacked_room else ""
         ending = instance.deleting or instance.status.phase == "Failed"
         return _Entry(instance.account, Amount.of(instance.spec.resources), ending, flavor)
     if instance is None or instance.account is None:

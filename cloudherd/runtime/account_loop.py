@@ -12,9 +12,12 @@ from cloudherd.agent.actions import Action, Destroy, Launch, LookUp, Lost, Nothi
 from cloudherd.agent.decide import decide
 from cloudherd.agent.identity import fingerprint
 from cloudherd.agent.instance_status import is_news
+from cloudherd.agent.memory import Track
+from cloudherd.agent.refusal import late_refusal
 from cloudherd.agent.view import View
 from cloudherd.api import CloudAccount, Instance, ObjectKey
 from cloudherd.api.conditions import find
+from cloudherd.api.instance import CLOUD_FULL
 from cloudherd.clouds.protocol import Capabilities
 from cloudherd.runtime import brakes, keeper
 from cloudherd.runtime.account_poll import Poll
@@ -207,6 +210,8 @@ class AccountLoop:
         state = self._state
         track = state.track(record, view.monotonic)
         action = decide(record, track, view)
+        if isinstance(action, Lost | Report):
+            self._remember_room(record, track, action)
         if isinstance(action, Lost):
             state.lost[record.uid] = (record, action)
         elif record.deleting or view.monotonic >= track.not_before:
@@ -216,6 +221,22 @@ class AccountLoop:
         else:
             state.moving.discard(record.uid)
         self._carry_out(record, action)
+
+    def _remember_room(self, record: Instance, track: Track, action: Lost | Report) -> None:
+        """What becomes of a launch that the cloud accepted: only then it may find that it has no room."""
+        refusal, now = late_refusal(record, action), self._now()
+        began = track.first_seen if track.launched_at is None else track.launched_at
+        if refusal is not None:
+            told = {"began": began, "monotonic": now, "now": self._parts.clock.now()}
+            self._state.full.refused(refusal.key, refusal.reason, refusal.message, **told)
+            self._state.ask_limits = True
+        elif (
+            self._state.full.marks
+            and track.launched_at is not None
+            and isinstance(action, Report)
+            and action.ready is True
+        ):
+            self._state.full.succeeded(fingerprint(record.spec), began=began)
 
     def _carry_out(self, record: Instance, action: Action) -> None:
         track, work = self._state.tracks[record.uid], self._tasks.work
@@ -228,7 +249,7 @@ class AccountLoop:
                 if action.provider_id:
                     self._state.holders.add(record)
                 if is_news(record, action):
-                    work(record, self._reporter.write(record, action))
+                    work(record, self._write(record, action))
             case LookUp():
                 work(record, self._calls.look_up(action, track))
             case Destroy():
@@ -237,6 +258,11 @@ class AccountLoop:
                 work(record, self._calls.release(record, action, track))
             case Nothing():
                 self._later(action.until, record.key)
+
+    async def _write(self, record: Instance, report: Report) -> None:
+        if report.reason == CLOUD_FULL:
+            await self._writer.publish()  # first the account, so that nobody binds another one to it
+        await self._reporter.write(record, report)
 
     def _later(self, until: float | None, key: ObjectKey) -> None:
         if until is not None and until > self._now():
@@ -249,6 +275,6 @@ class AccountLoop:
         reports = [*brakes.losses(state, self._parts, account), *brakes.unknown(state, self._parts)]
         for record, report in reports:
             if record.uid not in state.busy:
-                self._tasks.work(record, self._reporter.write(record, report))
+                self._tasks.work(record, self._write(record, report))
         for orphan in brakes.orphans(state, self._parts):
             self._tasks.start(f"orphan {orphan.vm.id}", partial(self._calls.sweep, orphan))

@@ -83,7 +83,7 @@ class Calls:
 
     async def release(self, record: Instance, action: Release, track: Track) -> None:
         """Takes our finalizer off the Instance as it was judged; ApiError Conflict where it has changed since."""
-        had_vm = bool(vm_id_of(record, track)) and not action.tell
+        had_vm = bool(vm_id_of(record, track)) and not action.tell and not record.lacked_room
         if action.tell:
             await self._parts.events.emit(record, "Warning", "Abandoned", action.tell)
         left = [name for name in record.metadata.finalizers if name != FINALIZER]

@@ -18,7 +18,7 @@ from cloudherd.agent.memory import Track
 from cloudherd.agent.refusal import refusal_of
 from cloudherd.agent.view import View
 from cloudherd.api import CloudAccount, Instance, ObjectKey, Resource
-from cloudherd.clouds.protocol import VM, CloudError, ErrorKind, LaunchRequest
+from cloudherd.clouds.protocol import VM, CloudError, ErrorKind, LaunchRequest, VMState
 from cloudherd.runtime.account_state import AccountState, Parts
 from cloudherd.runtime.account_writer import AccountWriter
 from cloudherd.runtime.kinds import INSTANCE
@@ -142,12 +142,13 @@ class Launcher:
         try:
             vm = await due.cloud.create_vm(self._request(record, user_data))
         except CloudError as error:
-            if error.kind not in IN_DOUBT and not due.doubt:
+            if (error.kind not in IN_DOUBT or error.never_sent) and not due.doubt:
                 track.unknown_at, track.claim_void = None, True
             await self._failed(error, due, began)
             return
         track.launched_at, track.vm_id = self._parts.clock.monotonic(), vm.id
-        state.full.succeeded(fingerprint(record.spec), began=began)
+        if vm.state is VMState.RUNNING:  # one that is accepted may still find no place
+            state.full.succeeded(fingerprint(record.spec), began=began)
         state.throttled.end()
         state.launches_denied.end()
         state.denied = None
@@ -233,7 +234,15 @@ class Launcher:
         else:
             if error.kind is ErrorKind.UNREACHABLE:
                 state.outdated_at = monotonic  # the others wait until the cloud can be listed again
-            due.track.unknown_at = monotonic
             due.track.failed(monotonic, settings.retry_first, settings.retry_longest)
-            message = f"whether the cloud launched it is not known yet: {error}"
-            await self._reporter.write(due.record, Report(False, "OutcomeUnknown", message, launched="Unknown"))
+            await self._reporter.write(due.record, self._not_done(error, due, monotonic))
+
+    @staticmethod
+    def _not_done(error: CloudError, due: _Due, monotonic: float) -> Report:
+        """What is said of a launch that nobody answered."""
+        if error.never_sent and not due.doubt and not due.track.inherited:
+            message = f"the cloud could not be asked to launch it: {error}"
+            return Report(False, "NotAsked", message, phase="Pending", launched=False)
+        due.track.unknown_at = monotonic
+        message = f"whether the cloud launched it is not known yet: {error}"
+        return Report(False, "OutcomeUnknown", message, launched="Unknown")

@@ -52,6 +52,7 @@ class Machine:
     ends_at: float = FOREVER
     gone_at: float = FOREVER
     broken: tuple[VMState, str] | None = None
+    no_room: bool = False
     tags: dict[str, str] = field(default_factory=dict)
 
     def state(self, at: float) -> VMState:
@@ -61,13 +62,16 @@ class Machine:
             return VMState.DELETING
         if self.broken:
             return self.broken[0]
-        return VMState.RUNNING if at >= self.boots_at else VMState.PENDING
+        if at < self.boots_at:
+            return VMState.PENDING
+        return VMState.ERROR if self.no_room else VMState.RUNNING
 
     def seen(self, at: float) -> VM:
         state = self.state(at)
         address = (f"10.0.0.{self.id.removeprefix('vm-')}",) if state is VMState.RUNNING else ()
         detail = self.broken[1] if self.broken else ""
-        return VM(self.id, self.request.name, state, dict(self.tags), address, (), self.request.flavor, detail)
+        no_room = self.no_room and state is VMState.ERROR
+        return VM(self.id, self.request.name, state, dict(self.tags), address, (), self.request.flavor, detail, no_room)
 
 
 Fault = Callable[[str, Literal["before", "after"], str], Awaitable[None] | None]
@@ -79,6 +83,7 @@ class FakeCloud:
         self.clock = clock
         self.scope = scope
         self.capacity = capacity
+        self.hosts: int | None = None  # VMs that find a place; the launches of others are taken, and come to nothing
         self.capabilities: Capabilities = settings.pop("capabilities", TOKENS)
         self.boot: float = settings.pop("boot", 0)
         self.shutdown: float = settings.pop("shutdown", 0)
@@ -164,7 +169,10 @@ class FakeCloud:
                     return one.seen(self.now())
         if self.capacity is not None and len(self.alive()) >= self.capacity:
             raise CloudError(ErrorKind.FULL, "QuotaReached", f"no more than {self.capacity} VMs")
-        return self.add(request).seen(self.now())
+        placed = sum(not one.no_room for one in self.alive())
+        made = self.add(request)
+        made.no_room = self.hosts is not None and placed >= self.hosts
+        return made.seen(self.now())
 
     def destroy(self, vm_id: str) -> None:
         machine = self.machines.get(vm_id)

@@ -201,6 +201,13 @@ def test_a_vm_is_asked_to_end_and_asked_again_only_after_a_while() -> None:
     assert decide(its, asked, view(seen(vm("i-1")), monotonic=NOW + 20)) == Destroy(("i-1",))
 
 
+def test_why_one_had_no_room_is_told_until_it_is_gone() -> None:
+    failed = up(phase="Failed")
+    failed["conditions"] = [{**failed["conditions"][0], "status": "False", "reason": "CloudFull"}]
+    its, asked = record(deleting=True, status=failed), track(asked={"i-1": Asked(NOW - 10, 1)})
+    assert decide(its, asked, view(seen(vm("i-1", VMState.DELETING)))) == Nothing()
+
+
 def test_all_vms_of_its_identity_are_ended() -> None:
     its = record(deleting=True, status=up("i-1"))
     assert decide(its, track(), view(seen(vm("i-1"), vm("i-2")))) == Destroy(("i-1", "i-2"))

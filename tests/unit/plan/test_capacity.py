@@ -53,6 +53,18 @@ def test_what_others_have_and_what_is_ending_counts() -> None:
     assert room(ledger).left.instances == 5
 
 
+@pytest.mark.parametrize(("reason", "places"), [("VMError", 1), ("CloudFull", 0)])
+def test_a_vm_that_found_no_place_gives_none_back(reason: str, places: int) -> None:
+    ledger = Ledger()
+    found = instance("batch-w-0", "one", phase="Failed", reason=reason)
+    status = found.status.model_copy(update={"provider_id": "fake://one/vm-1"})
+    failed = found.model_copy(update={"status": status})
+    ledger.changed(BATCH, None, failed)
+    assert room(ledger).returning.total() == places
+    ledger.changed(BATCH, failed, None)
+    assert room(ledger).returning.total() == places
+
+
 def test_a_place_that_an_own_vm_gives_up_is_still_the_clusters() -> None:
     ledger = Ledger()
     (vm, *_) = bound(ledger, "batch", 10)

@@ -9,6 +9,7 @@ from cloudherd.clouds.protocol import CloudError, ErrorKind, Limits
 from cloudherd.runtime import kinds
 from tests.fakes.agentworld import World, agent_at_work
 from tests.fakes.clock import on_virtual_time
+from tests.fakes.cloud import NO_TOKENS
 
 When = Literal["before", "after"]
 
@@ -175,6 +176,55 @@ async def test_a_request_that_cannot_succeed_is_made_once_and_keeps_nobody_else_
         await world.instance("batch-worker-2", revision="good")
         await world.clock.until(lambda: world.phases()["batch-worker-2"] == "Ready", within=2)
         assert world.phases()["batch-worker-1"] == "Failed"
+        assert full(world) == []
+
+
+@on_virtual_time
+async def test_a_vm_that_is_made_and_finds_no_place_fills_its_flavor_and_is_ended() -> None:
+    async with agent_at_work(boot=1, capabilities=NO_TOKENS) as world:
+        world.home.hosts = 1
+        order: list[str] = []
+
+        async def watch(call, when: When) -> None:  # type: ignore[no-untyped-def]
+            if call.subresource == "status" and when == "after" and full(world):
+                order.append(call.kind.kind)
+
+        world.server.fault = watch
+        await world.instances(3)
+        await world.clock.until(lambda: sorted(world.phases().values()) == ["Failed", "Failed", "Ready"], within=10)
+        assert order[0] == "CloudAccount"
+        assert full(world) == [("sim.small", "", "CloudFull")]
+        failed = [name for name, phase in world.phases().items() if phase == "Failed"]
+        assert {world.ready(name).reason for name in failed} == {"CloudFull"}
+        await world.delete(*failed)
+        await world.clock.until(lambda: len(world.records()) == 1 and len(world.home.alive()) == 1, within=10)
+        assert full(world), "a place that nobody had is none that was given back"
+
+
+@on_virtual_time
+async def test_where_launches_are_taken_and_come_to_nothing_the_waits_double_all_the_same() -> None:
+    async with agent_at_work(boot=1) as world:
+        world.home.hosts = 0
+        waits = []
+        for slot in range(4):
+            await world.instance(f"batch-worker-{slot}")
+            await world.clock.until(lambda: bool(full(world)), within=10)
+            begun = world.clock.monotonic()
+            await world.delete(*world.records())
+            await world.clock.until(lambda: not full(world), within=600)
+            waits.append(round((world.clock.monotonic() - begun) / 60))
+        assert waits == [1, 2, 4, 8]
+
+
+@on_virtual_time
+async def test_a_vm_that_ran_and_then_has_no_place_is_broken_and_says_nothing_of_room() -> None:
+    async with agent_at_work() as world:
+        await world.instance("batch-worker-0")
+        await world.clock.until(world.all_are("Ready", 1))
+        (machine,) = world.home.machines.values()
+        machine.no_room = True
+        await world.clock.until(world.all_are("Failed", 1), within=90)
+        assert world.ready("batch-worker-0").reason == "VMError"
         assert full(world) == []
 
 

@@ -61,6 +61,21 @@ async def test_the_same_token_is_tried_again_while_lists_lag_and_gives_the_same_
         assert len(world.home.machines) == 1
 
 
+@pytest.mark.parametrize("capabilities", [TOKENS, NO_TOKENS], ids=["tokens", "no tokens"])
+@on_virtual_time
+async def test_a_launch_that_nobody_was_asked_for_leaves_no_doubt(capabilities: Capabilities) -> None:
+    async with agent_at_work(capabilities=capabilities) as world:
+        world.home.down = CloudError(ErrorKind.UNREACHABLE, "ConnectionRefused", never_sent=True)
+        await world.instance("batch-worker-0")
+        await world.clock.until(lambda: world.home.count("create_vm") == 1)
+        await world.clock.settle()
+        assert world.ready("batch-worker-0").reason == "NotAsked"
+        await world.clock.advance(60)
+        world.home.down = None
+        await world.clock.until(world.all_are("Ready", 1), within=90)
+        assert len(world.home.machines) == 1
+
+
 @on_virtual_time
 async def test_without_tokens_the_instance_is_claimed_before_the_call() -> None:
     async with agent_at_work(capabilities=NO_TOKENS, latency=3) as world:
