@@ -17,6 +17,8 @@ from cloudherd.api.meta import GROUP, VERSION
 def on_change(plural: str, wake: Callable[[ObjectKey], None]) -> None:
     """Calls `wake` with the key of every object of this kind that is there, changes or goes."""
 
+    # Not a plain function: kopf would have each call made by a thread.
+
     @kopf.on.event(GROUP, VERSION, plural, id=f"wake-{plural}")
-    def changed(namespace: str | None, name: str | None, **_: Any) -> None:
+    async def changed(namespace: str | None, name: str | None, **_: Any) -> None:
         wake(ObjectKey(namespace or "", name or ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from cloudherd.agent.account_status import account_status, limit_of, status_patch
 from cloudherd.api import CloudAccount
@@ -22,10 +23,28 @@ class AccountWriter:
         self._parts = parts
         self._lock = asyncio.Lock()
         self._counted_at = float("-inf")
+        self._settled: object = None
+        """What led to no patch when it was last looked at: the loop asks after each Instance."""
 
     def pending(self, account: CloudAccount) -> bool:
         """Whether a status is to be written now."""
-        return self._patch(account) is not None
+        known = self._known(account)
+        if known == self._settled:
+            return False
+        if self._patch(account) is not None:
+            return True
+        self._settled = known
+        return False
+
+    def _known(self, account: CloudAccount) -> object:
+        """All that a status is made of, in a form that what changes in place does not change."""
+        state = self._state
+        marks = {key: replace(mark) for key, mark in state.full.standing().items()}
+        return account, replace(state.facts), marks, state.polled, self._fresh()
+
+    def _fresh(self) -> bool:
+        """Whether counts may be written again."""
+        return self._parts.clock.monotonic() >= self._counted_at + self._parts.settings.count_interval
 
     def due_at(self) -> float | None:
         """When counts that were held back may be written; None where none were."""
@@ -56,8 +75,7 @@ class AccountWriter:
         state = self._state
         if not state.polled and state.facts.trouble is None and find(account.status.conditions, "Ready"):
             return None  # just started: what was written before holds until we know better
-        fresh = self._parts.clock.monotonic() >= self._counted_at + self._parts.settings.count_interval
-        counts = self._counts(account, fresh=fresh)
+        counts = self._counts(account, fresh=self._fresh())
         now = self._parts.clock.now()
         return status_patch(account, account_status(account, state.facts, state.full.standing(), counts, now))
 

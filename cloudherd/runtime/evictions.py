@@ -15,6 +15,8 @@ from cloudherd.runtime.ports import Clock, KubeApi, Random
 from cloudherd.runtime.store import Entry, Plain, Store, account_of
 from cloudherd.runtime.wakes import Wakes
 
+NOWHERE = ObjectKey("", "")
+
 
 class Evictions:
     """Deletes the Instances of accounts that may take them along; others it never touches."""
@@ -43,8 +45,10 @@ class Evictions:
             return
         if plural == CLOUD_ACCOUNT.plural:
             self._wakes.wake(after.key)
-        elif plural == INSTANCE.plural and (account := account_of(after)):
-            self._wakes.wake(account)
+        elif plural == INSTANCE.plural:
+            account = self._store.account(account_of(after) or NOWHERE)
+            if account is not None and account.deleting:
+                self._wakes.wake(account.key)
         elif plural == NAMESPACE.plural and isinstance(after, Plain) and after.deleting:
             for entry in self._store.entries(CLOUD_ACCOUNT.plural):
                 if entry.key.namespace == after.name:

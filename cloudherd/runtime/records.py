@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from cloudherd.api import Resource
 from cloudherd.runtime.ports import ApiError, Kind, KubeApi
-from cloudherd.runtime.store import Store, Unreadable, parse
+from cloudherd.runtime.store import Entry, Store, Unreadable
 
 R = TypeVar("R", bound=Resource)
 TRIES = 4
@@ -50,8 +50,7 @@ class Records:
         if live is None or live["metadata"]["uid"] != record.uid:
             self.store.removed(kind, record.key, record.uid)
             raise Gone
-        self.store.wrote(kind, live)
-        return self._parsed(kind, record, live)
+        return self._readable(kind, record, self.store.wrote(kind, live))
 
     async def _patch(self, kind: Kind, record: R, body: dict[str, Any], subresource: str) -> R:
         meta = {"uid": record.uid, "resourceVersion": record.metadata.resource_version, **body.get("metadata", {})}
@@ -64,12 +63,10 @@ class Records:
                 raise
             self.store.removed(kind, record.key, record.uid)
             raise Gone from None
-        self.store.wrote(kind, answer)
-        return self._parsed(kind, record, answer)
+        return self._readable(kind, record, self.store.wrote(kind, answer))
 
-    def _parsed(self, kind: Kind, record: R, obj: dict[str, Any]) -> R:
-        parsed = parse(kind.plural, obj)
-        if isinstance(parsed, Unreadable):
+    def _readable(self, kind: Kind, record: R, entry: Entry) -> R:
+        if isinstance(entry, Unreadable):
             raise ApiError("Unreadable", f"{kind.kind} {record.key} cannot be read any more")
-        assert isinstance(parsed, type(record))
-        return parsed
+        assert isinstance(entry, type(record))
+        return entry

@@ -156,9 +156,10 @@ class Store:
             self._complete.set()
 
     def apply(self, kind: Kind, event: WatchEvent) -> None:
-        version = _number(str((event.object.get("metadata") or {}).get("resourceVersion", "")))
+        meta = event.object.get("metadata") or {}
+        version = _number(str(meta.get("resourceVersion", "")))
         self._watched[kind.plural] = max(self._watched[kind.plural], version)
-        if event.type == "BOOKMARK":
+        if event.type == "BOOKMARK" or (event.type != "DELETED" and self._knows(kind.plural, meta, version)):
             return
         entry = parse(kind.plural, event.object)
         if event.type == "DELETED":
@@ -172,8 +173,8 @@ class Store:
 
     # -- what we wrote ourselves
 
-    def wrote(self, kind: Kind, obj: Object) -> None:
-        """The answer to a create or a patch; one without finalizers that is being deleted is gone with it."""
+    def wrote(self, kind: Kind, obj: Object) -> Entry:
+        """The answer to a create or a patch. One without finalizers that is being deleted is gone with it."""
         entry = parse(kind.plural, obj)
         meta = obj.get("metadata") or {}
         if meta.get("deletionTimestamp") and not meta.get("finalizers"):
@@ -181,6 +182,7 @@ class Store:
         elif entry.key in self._objects[kind.plural] or version_of(entry) > self._watched[kind.plural]:
             self._offer(kind.plural, entry)
         # Else its end was told before this answer came.
+        return entry
 
     def removed(self, kind: Kind, key: ObjectKey, uid: str) -> None:
         """We saw this object off: events that still speak of it are late."""
@@ -188,6 +190,11 @@ class Store:
         self._drop(kind.plural, key, uid)
 
     # -- within
+
+    def _knows(self, plural: str, meta: Object, version: int) -> bool:
+        """Whether this state or a later one is here already: most events tell of what we wrote."""
+        before = self._objects[plural].get(ObjectKey(str(meta.get("namespace", "")), str(meta.get("name", ""))))
+        return before is not None and before.uid == meta.get("uid") and version_of(before) >= version
 
     def _offer(self, plural: str, entry: Entry) -> None:
         before = self._objects[plural].get(entry.key)
