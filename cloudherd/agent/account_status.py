@@ -164,5 +164,13 @@ def _flavors(account: CloudAccount, facts: Facts) -> list[FlavorStatus]:
         (name, facts.sizes[wanted]) for name, wanted in sorted(account.spec.flavors.items()) if wanted in facts.sizes
     ]
     return [
-        FlavorStatus(name=name, id=size.id, cpus=size.cpus, memory=format_bytes(size.memory)) for name, size in known
+        FlavorStatus(
+            name=name,
+            id=size.id,
+            cpus=size.cpus,
+            memory=format_bytes(size.memory),
+            disk=None if size.disk is None else format_bytes(size.disk),
+            price=size.price,
+        )
+        for name, size in known
     ]

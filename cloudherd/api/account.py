@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
@@ -157,10 +158,19 @@ class FlavorStatus(Model):
     id: ShortText
     cpus: float = 0
     memory: MemoryText = "0"
+    disk: MemoryText | None = None
+    """Left out where the image or the user decides."""
+    price: float | None = None
+    """Per hour, where one is known."""
 
     @property
     def memory_bytes(self) -> float:
         return parse_quantity(self.memory)
+
+    @property
+    def disk_bytes(self) -> float:
+        """Infinite where the flavor sets no bounds."""
+        return math.inf if self.disk is None else parse_quantity(self.disk)
 
 
 class Limit(Model):

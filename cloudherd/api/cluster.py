@@ -10,19 +10,16 @@ from pydantic import Field
 from cloudherd.api.account import SecretRef
 from cloudherd.api.context import ParameterText
 from cloudherd.api.fields import (
-    CloudName,
     Count,
     DnsLabel,
     DnsName,
-    Grace,
     IntOrPercent,
-    Options,
     Replicas,
     ShortText,
-    Tags,
     Text,
     Timeout,
 )
+from cloudherd.api.machine import Machine
 from cloudherd.api.meta import AGE, Column, Conditions, Model, Resource, of_condition
 from cloudherd.api.schema import IMMUTABLE, Crd, Rule, named, validated
 from cloudherd.api.selector import LabelSelector
@@ -52,39 +49,6 @@ class NameRef(Model):
 
 class ParametersSource(Model):
     secret_ref: SecretRef
-
-
-class MachineOverride(Model):
-    """What is different at one cloud: matched by provider, by account (`namespace.name` or a name), or both; the last
-    match wins.
-    """
-
-    model_config = validated(
-        Rule(
-            "has(self.provider) || has(self.account)",
-            "an override needs a provider or an account (a name or namespace.name) that it is for",
-        )
-    )
-
-    provider: ShortText | None = None
-    account: ShortText | None = None
-    flavor: CloudName | None = None
-    image: CloudName | None = None
-    options: Options = Field(default_factory=dict)
-
-
-class Machine(Model):
-    """`flavor` and `image` are names that accounts translate."""
-
-    flavor: CloudName
-    image: CloudName
-    tags: Tags = Field(default_factory=dict)
-    """The user's own tags, put on the VMs at the cloud."""
-    options: Options = Field(default_factory=dict)
-    """Provider-specific."""
-    deletion_grace: Grace = "0s"
-    """The time that a VM has to shut down by itself before it is destroyed."""
-    overrides: Annotated[list[MachineOverride], Crd(maxItems=16)] = Field(default_factory=list)
 
 
 class Readiness(Model):
@@ -245,6 +209,8 @@ class SiteStatus(Model):
     failures: int = 0
     retry_after: datetime | None = None
     reason: Text = ""
+    flavors: Annotated[dict[str, ShortText], Crd(maxProperties=64)] = Field(default_factory=dict)
+    """The flavor that was found by `machine.resources`, by service."""
 
 
 class ClusterStatus(Model):

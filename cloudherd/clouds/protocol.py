@@ -95,6 +95,8 @@ class Size:
     name: str
     cpus: float
     memory: int  # bytes
+    disk: int | None = None  # bytes; None where the image or the user decides
+    price: float | None = None  # per hour, where one is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ class Capabilities:
     visibility_seconds: float  # how long a new VM may be missing from listings
     calls_per_second: float = 20  # what the cloud stands from one account in the long run
     concurrent_calls: int = 4
+    binary_user_data: bool = True  # else they must be UTF-8
 
 
 @dataclass(frozen=True, slots=True)

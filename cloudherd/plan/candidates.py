@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from cloudherd.api import CloudAccount, ObjectKey, VirtualCluster
-from cloudherd.api.cluster import AccountEntry, Machine, Service
+from cloudherd.api.account import FlavorStatus
+from cloudherd.api.cluster import AccountEntry, Service
 from cloudherd.api.conditions import find
 from cloudherd.api.instance import Resources
+from cloudherd.api.machine import Machine, MachineResources
 from cloudherd.api.quantity import parse_quantity
 from cloudherd.plan.model import ClusterView, Offer
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A machine after its overrides for one account, in the manifest's own names."""
+    """A machine after its overrides for one account, in the manifest's own names. `flavor` is empty where `resources`
+    are asked for.
+    """
 
     flavor: str
     image: str
     options: Mapping[str, Any]
+    resources: MachineResources | None = None
+
+    @property
+    def wanted(self) -> str:
+        """The size in the manifest's words: which flavor has it is the account's affair, and no other revision."""
+        return self.flavor or str(self.resources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,29 +127,51 @@ def allows(account: CloudAccount, cluster: VirtualCluster, namespaces: Mapping[s
 
 def chosen(machine: Machine, account: CloudAccount) -> Choice:
     """The machine at this account: of the overrides that match it, the last one wins."""
-    flavor, image, options = machine.flavor, machine.image, machine.options
+    flavor, image, options = machine.flavor or "", machine.image, machine.options
     for override in machine.overrides:
         if override.provider not in (None, account.spec.provider):
             continue
         if override.account not in (None, account.name, label(account.key)):
             continue
-        flavor, image = override.flavor or machine.flavor, override.image or machine.image
+        flavor, image = override.flavor or machine.flavor or "", override.image or machine.image
         options = {**machine.options, **override.options}
-    return Choice(flavor, image, options)
+    return Choice(flavor, image, options, None if flavor else machine.resources)
 
 
 def offer_of(choice: Choice, account: CloudAccount) -> Offer | str:
     """What the account has for this choice, or what it lacks."""
-    flavor, image = choice.flavor, choice.image
-    if flavor not in account.spec.flavors:
-        return f"lacks the flavor {flavor} (spec.flavors)"
+    image = choice.image
+    known = _flavor(choice, account)
+    if isinstance(known, str):
+        return known
     if image not in account.spec.images:
         return f"lacks the image {image} (spec.images)"
-    known = next((item for item in account.status.flavors if item.name == flavor), None)
-    if known is None:
-        return f"has the flavor {flavor} as {account.spec.flavors[flavor]}, which its cloud does not know"
     resources = _resources(known.cpus, known.memory)
-    return Offer(flavor, image, known.id, account.spec.images[image], choice.options, resources)
+    return Offer(known.name, image, known.id, account.spec.images[image], choice.options, resources)
+
+
+def _flavor(choice: Choice, account: CloudAccount) -> FlavorStatus | str:
+    if choice.resources is not None:
+        return smallest(choice.resources, account.status.flavors) or f"has no flavor with {choice.resources}"
+    if choice.flavor not in account.spec.flavors:
+        return f"lacks the flavor {choice.flavor} (spec.flavors)"
+    found = next((item for item in account.status.flavors if item.name == choice.flavor), None)
+    return (
+        found
+        or f"has the flavor {choice.flavor} as {account.spec.flavors[choice.flavor]}, which its cloud does not know"
+    )
+
+
+def smallest(wanted: MachineResources, flavors: Iterable[FlavorStatus]) -> FlavorStatus | None:
+    """The cheapest flavor that has what is wanted; where no prices are known, the smallest."""
+    cpus, memory, disk = wanted.amounts
+    fits = [one for one in flavors if one.cpus >= cpus and one.memory_bytes >= memory and one.disk_bytes >= disk]
+    return min(fits, key=_dearness, default=None)
+
+
+def _dearness(flavor: FlavorStatus) -> tuple[float, float, float, str]:
+    price = math.inf if flavor.price is None else flavor.price
+    return price, flavor.cpus, flavor.memory_bytes, flavor.name
 
 
 @lru_cache(maxsize=1024)

@@ -56,8 +56,15 @@ def _site(picture: Picture, key: ObjectKey) -> SiteStatus:
         ready=sum(count for (_, at), count in found.ready.items() if at == key),
         failures=failure.count,
         retry_after=_steady(picture, key, picture.now + failure.until - picture.monotonic) if shut else None,
+        flavors=_found(picture, key),
         reason=because(f"fixed services failed {failure.count} times in a row", failure) if shut else "",
     )
+
+
+def _found(picture: Picture, key: ObjectKey) -> dict[str, str]:
+    candidate = picture.observed.outcomes.candidates.get(key)
+    by_size = {name for name, choice in candidate.choices.items() if choice.resources} if candidate else set()
+    return {name: offer.flavor for name, offer in candidate.offers.items() if name in by_size} if candidate else {}
 
 
 def _steady(picture: Picture, key: ObjectKey, at: float) -> datetime:

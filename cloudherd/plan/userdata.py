@@ -50,7 +50,7 @@ def revision_of(recipe: int, content: bytes, choice: Choice) -> str:
     """
     if recipe != RECIPE:
         return ""
-    parts = [hashlib.sha256(content).hexdigest(), choice.flavor, choice.image, dict(choice.options)]
+    parts = [hashlib.sha256(content).hexdigest(), choice.wanted, choice.image, dict(choice.options)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:10]
 
 

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from cloudherd.api import CloudAccount
-from cloudherd.plan.candidates import Candidate, candidates
+from cloudherd.api.account import FlavorStatus
+from cloudherd.api.machine import MachineResources
+from cloudherd.plan.candidates import Candidate, candidates, smallest
 from tests.unit.plan.helpers import view_of
 from tests.unit.plan.objects import account, cluster, fixed, key, scalable, true
 
@@ -131,3 +133,46 @@ def test_of_the_overrides_that_match_the_last_one_wins(name: str, expected: tupl
 def test_labels_of_an_account_are_what_people_read() -> None:
     assert found(account("home"))[0].label == "physics.home"
     assert found(account("home"))[0].key == key("home")
+
+
+FLAVORS = [
+    FlavorStatus(name="large", id="f-3", cpus=8, memory="32Gi"),
+    FlavorStatus(name="small", id="f-1", cpus=1, memory="2Gi", disk="10Gi"),
+    FlavorStatus(name="medium", id="f-2", cpus=2, memory="4Gi", disk="40Gi"),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        ({"cpus": 1}, "small"),
+        ({"cpus": "1500m"}, "medium"),
+        ({"memory": "4Gi"}, "medium"),
+        ({"cpus": 1, "disk": "20Gi"}, "medium"),
+        ({"disk": "100Gi"}, "large"),
+        ({"memory": "64Gi"}, None),
+    ],
+)
+def test_of_the_flavors_with_what_is_wanted_the_smallest_is_taken(wanted: dict[str, Any], name: str | None) -> None:
+    found = smallest(MachineResources.model_validate(wanted), FLAVORS)
+    assert (found and found.name) == name
+
+
+def test_the_cheapest_where_prices_are_known() -> None:
+    priced = [FLAVORS[0].model_copy(update={"price": 0.1}), FLAVORS[1].model_copy(update={"price": 0.2}), FLAVORS[2]]
+    found = smallest(MachineResources(cpus=1), priced)
+    assert found is not None
+    assert found.name == "large"
+
+
+def test_resources_in_place_of_a_flavor_are_the_account_s_to_translate() -> None:
+    asked = {"flavor": None, "resources": {"cpus": 2, "memory": "1Gi"}}
+    one = found(account("home"), machine=asked)[0]
+    assert (one.offers["worker"].flavor, one.choices["worker"].wanted) == ("large", "cpus 2, memory 1Gi")
+    too_much = {"flavor": None, "resources": {"cpus": 900}}
+    assert found(account("home"), machine=too_much)[0].lacking == {"worker": "has no flavor with cpus 900"}
+
+
+def test_an_override_names_a_flavor_where_one_account_is_to_be_asked_for_it() -> None:
+    asked = {"flavor": None, "resources": {"cpus": 2}, "overrides": [{"account": "home", "flavor": "small"}]}
+    assert found(account("home"), machine=asked)[0].offers["worker"].flavor == "small"
