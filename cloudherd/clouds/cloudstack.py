@@ -119,8 +119,7 @@ class CloudStackDriver:
             return text(made), text(made, "jobid")
         except CloudError as error:
             failed = of_creation(error)
-        if failed.kind in {ErrorKind.INVALID, ErrorKind.NOT_FOUND}:
-            self._lookup.forget()
+        self._lookup.forget()
         raise failed
 
     def _tag(self, vm_id: str, request: LaunchRequest) -> None:

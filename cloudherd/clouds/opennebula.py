@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from cloudherd.clouds.errors import confidential, of_creation
+from cloudherd.clouds.errors import confidential, never_sent, of_creation
 from cloudherd.clouds.opennebula_api import OpenNebulaApi, understood
 from cloudherd.clouds.opennebula_launch import Lookup, extra_template
 from cloudherd.clouds.opennebula_models import OpenNebulaCredentials, OpenNebulaLaunchOptions, OpenNebulaOptions
@@ -93,11 +93,10 @@ class OpenNebulaDriver:
         try:
             template, holds = self._lookup.template(request.flavor)
             extra = extra_template(request, holds, self._lookup.image(request.image), self._lookup.place(request))
-            made = self._instantiate(template, request, extra)
         except CloudError as error:
-            if error.kind in {ErrorKind.INVALID, ErrorKind.NOT_FOUND}:
-                self._lookup.forget()
-            raise
+            self._lookup.forget()
+            raise never_sent(error) from None
+        made = self._instantiate(template, request, extra)
         # What it looks like is seen in the next listing: asking now would cost a call, and could fail.
         return VM(str(made), request.name, VMState.PENDING, dict(request.tags), flavor=request.flavor)
 
@@ -110,6 +109,7 @@ class OpenNebulaDriver:
             )
         except CloudError as error:
             failed = of_creation(error)
+        self._lookup.forget()
         raise failed
 
     def destroy_vm(self, vm_id: str) -> None:

@@ -1,0 +1,187 @@
+"""The provider `libcloud`: any of apache-libcloud's compute drivers by its name, as far as libcloud's common part goes.
+
+What a driver lacks is told before anything is launched: one whose create_node takes no tags cannot be used, for its VMs
+could not be known again as ours; one that takes no user data can only launch VMs without. Listings are as complete as
+the driver's own; there is no token and no look at one VM but by listing all. One object belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from libcloud.compute.base import Node, NodeDriver
+
+from cloudherd.clouds.errors import never_sent, of_creation
+from cloudherd.clouds.libcloud_errors import failure
+from cloudherd.clouds.libcloud_kind import Kind, kind_of, made
+from cloudherd.clouds.libcloud_models import LibcloudCredentials, LibcloudLaunchOptions, LibcloudOptions
+from cloudherd.clouds.libcloud_read import FLAVOR, to_size, to_vm
+from cloudherd.clouds.protocol import (
+    VM,
+    Capabilities,
+    CloudError,
+    Connection,
+    ErrorKind,
+    Image,
+    LaunchRequest,
+    Limits,
+    Listing,
+    Size,
+)
+from cloudherd.clouds.validation import check
+
+T = TypeVar("T")
+MAX_USER_DATA = 16_384  # what most clouds take
+
+
+class Libcloud:
+    name = "libcloud"
+    capabilities = Capabilities(
+        idempotency_token=False,
+        tags_at_creation=True,
+        limits_readable=False,
+        max_user_data=MAX_USER_DATA,
+        binary_user_data=False,
+        visibility_seconds=60,  # of most clouds it is not known
+        calls_per_second=2,
+        concurrent_calls=2,
+    )
+    credentials_model = LibcloudCredentials
+    options_model = LibcloudOptions
+    launch_options_model = LibcloudLaunchOptions
+
+    def connect(self, connection: Connection) -> LibcloudDriver:
+        credentials = check(LibcloudCredentials, connection.credentials, "The Secret that spec.credentialsRef names")
+        options = check(LibcloudOptions, connection.options, "spec.options")
+        kind = kind_of(options)
+        return LibcloudDriver(made(kind, connection, credentials, options), kind, options, connection, credentials.key)
+
+    def capabilities_of(self, connection: Connection) -> Capabilities:
+        kind = kind_of(check(LibcloudOptions, connection.options, "spec.options"))
+        return self.capabilities if kind.user_data else replace(self.capabilities, max_user_data=0)
+
+
+class LibcloudDriver:
+    def __init__(
+        self, driver: NodeDriver, kind: Kind, options: LibcloudOptions, connection: Connection, key: str
+    ) -> None:
+        self._driver = driver
+        self._kind = kind
+        self._options = options
+        self._region = connection.region
+        digest = hashlib.sha256(f"{connection.endpoint} {key}".encode()).hexdigest()[:10]
+        self._scope = options.scope or ".".join(filter(None, (options.driver, connection.region, digest)))
+        self._known: dict[str, list[Any]] = {}
+
+    def list_vms(self) -> Listing:
+        return Listing(self._scope, tuple(map(to_vm, self._nodes())))
+
+    def _nodes(self) -> list[Node]:
+        return _called(lambda: list(self._driver.list_nodes()))
+
+    def _node(self, vm_id: str) -> Node | None:
+        return next((node for node in self._nodes() if str(node.id) == vm_id), None)
+
+    def get_vm(self, vm_id: str) -> VM | None:
+        node = self._node(vm_id)
+        return to_vm(node) if node else None
+
+    def create_vm(self, request: LaunchRequest) -> VM:
+        check(LibcloudLaunchOptions, request.options, "machine.options")
+        self._refuse_what_cannot_be(request)
+        try:
+            arguments = self._arguments(request)
+        except CloudError as error:
+            self._known.clear()
+            raise never_sent(error) from None
+        try:
+            node = _called(lambda: self._driver.create_node(**arguments))
+        except CloudError as error:
+            failed = of_creation(error)
+        else:
+            return replace(to_vm(node), tags=dict(request.tags), flavor=request.flavor)
+        self._known.clear()
+        raise failed
+
+    def _refuse_what_cannot_be(self, request: LaunchRequest) -> None:
+        if request.network or request.security_groups or request.public_address:
+            sentence = (
+                "spec.network: the provider libcloud passes no networks on, since each driver has its own arguments; "
+                "put them in spec.options.createArguments"
+            )
+            raise CloudError(ErrorKind.INVALID, "NoNetworks", sentence)
+        most = MAX_USER_DATA if self._kind.user_data else 0
+        if len(request.user_data) > most:
+            sentence = (
+                f"the user data has {len(request.user_data)} bytes, libcloud's driver {self._options.driver} takes"
+            )
+            raise CloudError(ErrorKind.INVALID, "UserDataTooLong", f"{sentence} {most}; shorten the context")
+
+    def _arguments(self, request: LaunchRequest) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            **self._options.create_arguments,
+            "name": request.name,
+            "size": self._one("size", request.flavor),
+            "image": self._one("image", request.image),
+            self._kind.tags: {**request.tags, FLAVOR: request.flavor},
+        }
+        if request.user_data:
+            arguments[self._kind.user_data] = _text(request.user_data)
+        if self._region and "location" in self._kind.takes:
+            arguments["location"] = self._one("location", self._region)
+        return arguments
+
+    def _one(self, what: str, name: str) -> Any:
+        """The size, image or location of that ID, or else name."""
+        listed = self._all(what)
+        found = [one for one in listed if str(one.id) == name] or [one for one in listed if one.name == name]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise CloudError(ErrorKind.INVALID, "NotOne", f"{what} {name}: several have this name; give an ID")
+        kind = ErrorKind.INVALID if what == "location" else ErrorKind.NOT_FOUND
+        raise CloudError(kind, "NoSuchName", f"{what} {name}: the cloud shows none of this name")
+
+    def _all(self, what: str) -> list[Any]:
+        if what not in self._known:
+            self._known[what] = _called(lambda: list(getattr(self._driver, f"list_{what}s")()))
+        return self._known[what]
+
+    def destroy_vm(self, vm_id: str) -> None:
+        node = self._node(vm_id)
+        if node is not None:
+            _called(lambda: self._driver.destroy_node(node))  # some answer False though it worked
+
+    def sizes(self) -> list[Size]:
+        self._known.pop("size", None)
+        return [to_size(one) for one in self._all("size")]
+
+    def images(self, wanted: tuple[str, ...]) -> list[Image]:
+        if not wanted:
+            return []
+        self._known.pop("image", None)
+        listed = (Image(str(one.id), one.name or "") for one in self._all("image"))
+        return [image for image in listed if image.id in wanted or image.name in wanted]
+
+    def limits(self) -> Limits:
+        return Limits()
+
+
+def _called(call: Callable[[], T]) -> T:
+    """What libcloud raises would carry the request; its error is raised without it."""
+    try:
+        return call()
+    except Exception as raised:  # noqa: BLE001 - drivers raise bare Exceptions, KeyErrors, and much else
+        failed = failure(raised)
+    raise failed
+
+
+def _text(user_data: bytes) -> str:
+    try:
+        return user_data.decode()
+    except UnicodeDecodeError:
+        sentence = "the user data are no UTF-8, and libcloud's drivers take only text; do not compress them"
+    raise CloudError(ErrorKind.INVALID, "UserDataNotText", sentence)

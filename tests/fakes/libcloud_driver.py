@@ -1,0 +1,110 @@
+"""A compute driver as libcloud's are, whose cloud is a list in memory: tags and user data by the usual arguments.
+
+`register` makes it known to libcloud by the name `flat`; each test gives its `Sky` a key of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from libcloud.compute.base import Node, NodeDriver, NodeImage, NodeLocation, NodeSize
+from libcloud.compute.providers import DRIVERS, set_driver
+from libcloud.compute.types import NodeState
+
+
+@dataclass
+class Sky:
+    """What a key leads to. `troubles` are raised by the next calls, by the name of the method; with `after`, once the
+    call was carried out.
+    """
+
+    nodes: list[Node] = field(default_factory=list)
+    user_data: dict[str, str] = field(default_factory=dict)
+    troubles: dict[str, Exception] = field(default_factory=dict)
+    after: bool = False
+    always: Exception | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+SKIES: dict[str, Sky] = {}
+
+
+class FlatNodeDriver(NodeDriver):  # type: ignore[misc]
+    name = "Flat"
+    type = "flat"
+
+    def __init__(self, key: str, secret: str | None = None, host: str = "", port: int = 0, secure: bool = True) -> None:
+        self._sky = SKIES[key]
+
+    def list_nodes(self) -> list[Node]:
+        nodes: list[Node] = self._do("list_nodes", lambda: list(self._sky.nodes))
+        return nodes
+
+    def list_sizes(self, location: Any = None) -> list[NodeSize]:
+        return [NodeSize("s1", "small", 1024, 10, None, 0.01, self, extra={"cpus": 2}), self._size("s2", "large")]
+
+    def _size(self, size_id: str, name: str) -> NodeSize:
+        return NodeSize(size_id, name, 4096, 10, None, 0.02, self)
+
+    def list_images(self, location: Any = None) -> list[NodeImage]:
+        return [NodeImage("i1", "debian-12", self), NodeImage("i2", "twin", self), NodeImage("i3", "twin", self)]
+
+    def list_locations(self) -> list[NodeLocation]:
+        return [NodeLocation("l1", "north", "CH", self)]
+
+    def create_node(
+        self,
+        name: str,
+        size: NodeSize,
+        image: NodeImage,
+        location: NodeLocation | None = None,
+        ex_metadata: dict[str, str] | None = None,
+        ex_userdata: str = "",
+        ex_network: str = "",
+    ) -> Node:
+        def made() -> Node:
+            number = len(self._sky.nodes) + 1
+            extra = {"metadata": dict(ex_metadata or {}), "network": ex_network, "location": location}
+            node = Node(f"n-{number}", name, NodeState.RUNNING, [], [f"10.0.0.{number}"], self, extra=extra)
+            self._sky.nodes.append(node)
+            self._sky.user_data[node.id] = ex_userdata
+            return node
+
+        return self._do("create_node", made)
+
+    def destroy_node(self, node: Node) -> bool:
+        def ended() -> bool:
+            found = next(one for one in self._sky.nodes if one.id == node.id)
+            found.state = NodeState.TERMINATED
+            return False  # as EC2's does
+
+        outcome: bool = self._do("destroy_node", ended)
+        return outcome
+
+    def _do(self, method: str, work: Callable[[], Any]) -> Any:
+        with self._sky.lock:
+            trouble = self._sky.always or self._sky.troubles.pop(method, None)
+            if trouble and not self._sky.after:
+                raise trouble
+            result = work()
+            if trouble:
+                raise trouble
+            return result
+
+
+class BareNodeDriver(FlatNodeDriver):
+    """One that takes tags and no user data."""
+
+    def create_node(  # type: ignore[override]
+        self, name: str, size: NodeSize, image: NodeImage, ex_metadata: Any = None
+    ) -> Node:
+        return super().create_node(name, size, image, ex_metadata=ex_metadata)
+
+
+def register() -> None:
+    for name, kind in (("flat", FlatNodeDriver), ("bare", BareNodeDriver)):
+        if name not in DRIVERS:
+            set_driver(name, __name__, kind.__name__)
