@@ -96,6 +96,11 @@ class HttpKubeApi:
         answer = await self._write(kind, "PATCH", target, "application/merge-patch+json", body)
         return answer if subresource == "scale" else _clean(kind, answer)
 
+    async def replace(self, kind: Kind, obj: Object) -> Object:
+        metadata = obj["metadata"]
+        target = self._as_manager(_path(kind, metadata.get("namespace", ""), metadata["name"]))
+        return _clean(kind, await self._write(kind, "PUT", target, "application/json", obj))
+
     async def delete(
         self, kind: Kind, namespace: str, name: str, *, uid: str, resource_version: str = ""
     ) -> Object | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Awaitable, Iterable
+from contextlib import suppress
 
 from cloudherd.api import ClusterService, ObjectKey, Resource, VirtualCluster
 from cloudherd.api.account import SecretRef
@@ -22,6 +23,7 @@ from cloudherd.plan.cluster import FINALIZER
 from cloudherd.plan.model import RECIPE, CreateInstance, CreateService, DeleteInstance, Plan, UpdateService, UserData
 from cloudherd.runtime.kinds import CLUSTER_SERVICE, INSTANCE, SECRET, SECRET_METADATA, VIRTUAL_CLUSTER
 from cloudherd.runtime.ports import ApiError, Kind, KubeApi, Object, Random
+from cloudherd.runtime.records import Gone, let_go
 from cloudherd.runtime.store import Store
 
 INSTANCE_FINALIZER = f"{GROUP}/instance"
@@ -66,6 +68,10 @@ class Executor:
     # -- the steps
 
     async def _finalizers(self, cluster: VirtualCluster, finalizers: tuple[str, ...]) -> None:
+        if cluster.deleting and not finalizers:
+            with suppress(Gone):
+                await let_go(self._api, self._store, VIRTUAL_CLUSTER, cluster)
+            return
         # A merge patch replaces the whole list, so somebody else's finalizer must not have come meanwhile.
         meta = cluster.metadata
         body = {"metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version, "finalizers": list(finalizers)}}

@@ -76,9 +76,16 @@ class KubeApi(Protocol):
         """A JSON merge patch. metadata.resourceVersion in the body is a precondition (Conflict). So is metadata.uid,
         but
         only without a subresource: for status and scale the API server takes no notice of it, so that a patch which
-        must not meet a namesake needs the resourceVersion there. Taking the last finalizer off an object that is
-        being
-        deleted returns it as it last stood; it is gone.
+        must not meet a namesake needs the resourceVersion there. Never to take the last finalizer off: see `replace`.
+        """
+        ...
+
+    async def replace(self, kind: Kind, obj: Object) -> Object:
+        """Writes a whole object as it was read; its metadata.uid and resourceVersion are preconditions (Conflict).
+
+        Taking the last finalizer off an object that is being deleted returns it as it last stood; it is gone. After a
+        patch the API server does that in a second step without preconditions, so that of two who patch at once the
+        later one ends a namesake that was created in between, its finalizers notwithstanding.
         """
         ...
 

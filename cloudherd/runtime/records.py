@@ -16,6 +16,28 @@ class Gone(Exception):  # noqa: N818 - an outcome to be reckoned with, not an er
     """The object does not exist any more, or another one has its name."""
 
 
+async def let_go(api: KubeApi, store: Store, kind: Kind, record: Resource) -> None:
+    """Takes all finalizers off what is being deleted, if it is as `record` says: else Gone, or ApiError Conflict.
+
+    Not by a patch, which may end the next object of that name (see `KubeApi.replace`).
+    """
+    live = await api.get(kind, record.namespace, record.name)
+    if live is None or live["metadata"]["uid"] != record.uid:
+        store.removed(kind, record.key, record.uid)
+        raise Gone
+    if live["metadata"]["resourceVersion"] != record.metadata.resource_version:
+        raise ApiError("Conflict", f"{kind.kind} {record.key} has changed", 409)
+    live["metadata"]["finalizers"] = []
+    try:
+        await api.replace(kind, live)
+    except ApiError as error:
+        if error.reason != "NotFound":
+            raise
+        store.removed(kind, record.key, record.uid)
+        raise Gone from None
+    store.removed(kind, record.key, record.uid)
+
+
 class Records:
     """Patches through one KubeApi; what the server answers enters the store at once."""
 
@@ -40,6 +62,9 @@ class Records:
 
     async def set_finalizers(self, kind: Kind, record: R, finalizers: list[str]) -> None:
         """Only if the object is as `record` says; what was deleted and has none left is gone with it."""
+        if record.deleting and not finalizers and not kind.metadata_only:
+            await let_go(self.api, self.store, kind, record)
+            return
         await self._patch(kind, record, {"metadata": {"finalizers": finalizers}}, "")
         if record.deleting and not finalizers:
             self.store.removed(kind, record.key, record.uid)

@@ -24,8 +24,8 @@ WATCH_SECONDS = (300.0, 600.0)
 SILENCE_SECONDS = 70.0
 
 T = TypeVar("T")
-Verb = Literal["list", "watch", "get", "create", "patch", "delete"]
-WRITES: tuple[Verb, ...] = ("create", "patch", "delete")
+Verb = Literal["list", "watch", "get", "create", "patch", "update", "delete"]
+WRITES: tuple[Verb, ...] = ("create", "patch", "update", "delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +204,16 @@ class SimulatedApi:
             namespace,
             name,
             subresource,
+        )
+
+    async def replace(self, kind: Kind, obj: Object) -> Object:
+        text, metadata = json.dumps(obj), obj["metadata"]
+        return await self._call(
+            "update",
+            kind,
+            lambda objects: objects.replace(kind, json.loads(text)),
+            metadata.get("namespace", ""),
+            metadata["name"],
         )
 
     async def delete(

@@ -112,6 +112,16 @@ class Objects:
             new = changed(kind, old, merge(old, body))
         return self._update(kind, old, new)
 
+    def replace(self, kind: Kind, obj: Object) -> Object:
+        namespace, name = obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+        old = self._find(kind, namespace, name)
+        if old is None:
+            raise ApiError("NotFound", f'{title(kind)} "{name}" not found', 404)
+        if not obj["metadata"].get("resourceVersion"):
+            raise ApiError("Invalid", "metadata.resourceVersion: must be specified for an update", 422)
+        check_patch(kind, old, obj, "")
+        return self._update(kind, old, changed(kind, old, obj))
+
     def delete(self, kind: Kind, namespace: str, name: str, uid: str, resource_version: str = "") -> Object | None:
         old = self._find(kind, namespace, name)
         if old is None:

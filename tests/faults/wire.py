@@ -65,6 +65,10 @@ class Wire:
             write=True,
         )
 
+    async def replace(self, kind: Kind, obj: Object) -> Object:
+        label = f"update {kind.plural} {obj['metadata']['name']}"
+        return await self._call(label, lambda: self._inner.replace(kind, obj), write=True)
+
     async def delete(
         self, kind: Kind, namespace: str, name: str, *, uid: str, resource_version: str = ""
     ) -> Object | None:
@@ -79,7 +83,8 @@ class Wire:
         await self._refuse(label)
         self._caller.step(f"before {label}")
         await self._sleep(dice.skewed(1, 30) if dice.hits("api: slow") else dice.between(0.001, 0.02))
-        spoilt = label.startswith("patch instances") and dice.hits("api: an Instance's patch refused")
+        of_instance = label.startswith(("patch instances", "update instances"))
+        spoilt = of_instance and dice.hits("api: an Instance's patch refused")
         if (write and dice.hits("api: refused with 409")) or (spoilt and dice.chance(0.5)):
             raise ApiError("Conflict", "the object has been modified", 409)
         if spoilt or dice.hits("api: refused with 500"):

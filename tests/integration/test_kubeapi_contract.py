@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from tests.fakes.clock import SeededRandom
 
 _CRDS = Path(__file__).parents[2] / "crds"
 _FINALIZER = "cloudherd.dev/instance"
+OTHER_UID = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass
@@ -280,6 +281,45 @@ async def test_finalizers_hold_an_object_until_the_last_is_taken_off(world: Worl
     assert "finalizers" not in metadata(last)
     assert await world.get() is None
     assert metadata(await world.instance())["uid"] != metadata(created)["uid"]
+
+
+async def test_a_replacement_meets_only_what_was_read_and_takes_the_last_finalizer_off(world: World) -> None:
+    created = await world.instance("c-s-0", _FINALIZER)
+    assert await refusal(world.api.replace(INSTANCE, without_finalizers(created, uid=OTHER_UID))) == "Conflict"
+    deleted = await world.delete(created)
+    assert await refusal(world.api.replace(INSTANCE, without_finalizers(created))) == "Conflict"
+    last = await world.api.replace(INSTANCE, without_finalizers(deleted))
+    assert metadata(last)["deletionTimestamp"]
+    assert await world.get() is None
+    assert await refusal(world.api.replace(INSTANCE, without_finalizers(deleted))) == "NotFound"
+
+
+async def test_of_many_who_take_the_last_finalizer_off_none_ends_the_next_of_that_name(world: World) -> None:
+    """By patches one would, in a round out of five."""
+    for name in (f"c-s-{number}" for number in range(15)):
+        deleted = await world.delete(await world.instance(name, _FINALIZER))
+        over = asyncio.Event()
+        making = [asyncio.create_task(make_until(over, world, name)) for _ in range(6)]
+        ending = (world.api.replace(INSTANCE, without_finalizers(deleted)) for _ in range(10))
+        await asyncio.gather(*ending, return_exceptions=True)
+        while (await world.get(name) or deleted) == deleted:
+            pass
+        over.set()
+        made = [one for each in await asyncio.gather(*making) for one in each]
+        assert made == [await world.get(name)]
+
+
+async def make_until(over: asyncio.Event, world: World, name: str) -> list[Object]:
+    """What was made under that name, again and again, as soon as it was free."""
+    made = []
+    while not over.is_set():
+        with suppress(ApiError):
+            made.append(await world.instance(name, _FINALIZER))
+    return made
+
+
+def without_finalizers(obj: Object | None, **changes: str) -> Object:
+    return {**(obj or {}), "metadata": {**metadata(obj), "finalizers": [], **changes}}
 
 
 async def test_a_list_holds_all_pages_of_one_moment(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
