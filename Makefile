@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test bench faults faults-selftest e2e-kind lint crds venv
+.PHONY: help up down demo test bench faults faults-selftest kills e2e-kind lint crds venv
 
 help: ## show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -28,6 +28,9 @@ faults: venv ## fault injection on virtual time; SEEDS=1000 for each case, SEED_
 
 faults-selftest: venv ## the same with known bugs planted one by one, each of which must be found
 	@$(VENV)/python -m tests.faults.selftest
+
+kills: venv ## SIGKILL to operators at random moments, on a real control plane and EC2's protocol; KILLS=100, SEED
+	@$(VENV)/python -m tests.kills
 
 e2e-kind: venv ## the end-to-end tests on a kind cluster; needs a Docker engine
 	@$(VENV)/python -m devenv kind

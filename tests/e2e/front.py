@@ -1,7 +1,7 @@
 """Stands between the operator and moto: passes everything on as it is, and keeps a log of what was done, in order.
 
 It can also strike at a point that nothing outside could hit: when EC2 has done what it was asked, and the operator has
-not heard of it.
+not heard of it. And it can be as slow as a cloud is.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ class Front:
         self._strike: Callable[[Ec2Call], object] | None = None
         self._turn = threading.Lock()
         self.url = ""
+        self.slowness: Callable[[], float] | None = None
+        """Seconds that pass before each call is done, and again before its answer is passed on. Set, it has calls done
+        whose asker was killed meanwhile, too: a cloud does not look."""
 
     def calls(self, action: str = "") -> list[Ec2Call]:
         """In the order in which they were done."""
@@ -51,7 +54,8 @@ class Front:
     def striking(self, blow: Callable[[Ec2Call], object]) -> Iterator[None]:
         """Within the block `blow` is called after each call was done, before its answer is passed on.
 
-        Calls are done one at a time then, and those whose asker was killed meanwhile are not done at all.
+        Calls are done one at a time then, and those whose asker was killed meanwhile are not done at all (but see
+        `slowness`).
         """
         self._strike = blow
         try:
@@ -61,6 +65,7 @@ class Front:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
+        """While it is held no call is done, if calls are done one at a time."""
         with self._turn if self._strike else nullcontext():
             yield
 
@@ -103,8 +108,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._take_time()
         with self.front.turn():
-            if self._asker_is_gone():
+            if self.front.slowness is None and self._asker_is_gone():
                 self.close_connection = True
                 return
             try:
@@ -115,9 +121,14 @@ class _Handler(BaseHTTPRequestHandler):
                     self.connection.shutdown(socket.SHUT_RDWR)
                 return
             self._note(body, status, reply)
+        self._take_time()
         self._answer(status, headers, reply)
 
     do_POST = do_GET
+
+    def _take_time(self) -> None:
+        if slowness := self.front.slowness:
+            time.sleep(slowness())
 
     def _asker_is_gone(self) -> bool:
         readable, _, _ = select.select([self.connection], [], [], 0)

@@ -1,8 +1,10 @@
-"""The operator dies with SIGKILL, again and again, while a cluster comes up and while it goes: no VM too many, ever."""
+"""The operator dies with SIGKILL, again and again: at chosen points, and at moments that nobody chose.
+
+`make kills` does the latter a hundred times.
+"""
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import Counter
@@ -12,9 +14,10 @@ from itertools import cycle
 import pytest
 
 from devenv.failure import Failure
-from devenv.stage import ONE_PROCESS, TWO_PROCESSES
+from devenv.stage import ONE_PROCESS, TWO_PROCESSES, Stage
 from tests.e2e.front import Ec2Call
 from tests.e2e.world import PATIENCE, World
+from tests.kills.run import run
 
 TWELVE = {"home master": 1, "home worker": 3, "aws master": 1, "aws worker": 7}
 SOON = 0.002
@@ -56,12 +59,6 @@ class Killer:
         """As soon as so many VMs in all were made, and told to end."""
         self.once(lambda: self._deeds(made=True) >= made and self._deeds(made=False) >= ended)
 
-    def after_seconds(self, seconds: float) -> None:
-        """So many after a start: a point that nobody chose."""
-        self.again()
-        begun = time.monotonic()
-        self.once(lambda: time.monotonic() >= begun + seconds)
-
     def _deeds(self, *, made: bool) -> int:
         return sum(deed.made is made for deed in self.world.deeds())
 
@@ -88,17 +85,6 @@ def test_killed_right_after_launches_it_ends_with_the_same_twelve(world: World, 
     assert_never_too_many(world)
 
 
-def test_killed_at_moments_nobody_chose_it_ends_with_the_same_twelve(world: World) -> None:
-    killer, chance = Killer(world), random.Random(4)
-    world.apply(world.cluster())
-    for _ in range(5):
-        killer.after_seconds(chance.uniform(0, 2.5))
-    killer.again()
-    world.wait_ready(master=2, worker=10)
-    assert world.counts() == TWELVE
-    assert_never_too_many(world)
-
-
 def test_killed_while_a_cluster_goes_it_leaves_nothing(world: World) -> None:
     killer = Killer(world)
     world.apply(world.cluster())
@@ -113,3 +99,10 @@ def test_killed_while_a_cluster_goes_it_leaves_nothing(world: World) -> None:
     order = [service[deed.id] for deed in world.deeds() if not deed.made]
     assert order == ["worker"] * 10 + ["master"] * 2
     assert_never_too_many(world)
+
+
+@pytest.mark.slow
+def test_killed_ten_times_at_moments_nobody_chose_it_never_makes_too_many(stage: Stage) -> None:
+    outcome = run(stage, kills=10, seed=0)
+    assert not outcome.violations, "\n".join([*outcome.violations, *outcome.story])
+    assert outcome.kills == 10

@@ -157,10 +157,10 @@ class World(Clouds):
         ]
 
     def writes_per_instance(self, since: int) -> dict[str, list[str]]:
-        """By name, those to this world's Instances."""
+        """By name, those to this world's Instances that took place: one that was refused changed nothing."""
         found: dict[str, list[str]] = {}
         for one in self.writes(since):
-            if (one.resource, one.namespace) == ("instances", self.namespace):
+            if (one.resource, one.namespace) == ("instances", self.namespace) and one.status < 300:
                 found.setdefault(one.name, []).append(f"{one.verb} {one.subresource} {one.status} {one.manager}")
         return found
 
