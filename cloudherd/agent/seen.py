@@ -53,9 +53,14 @@ def index(listing: Listing, begun: float, installation: str, account: ObjectKey)
     return Seen(listing.scope, begun, by_id, ours, foreign, dict(by_identity), dict(by_name))
 
 
+_ORDER = (
+    *(VMState.RUNNING, VMState.PENDING, VMState.UNKNOWN, VMState.STOPPED, VMState.SUSPENDED),
+    *(VMState.ERROR, VMState.DELETING),
+)
+
+
 def _keep_first(vm: VM) -> tuple[int, str]:
-    order = (VMState.RUNNING, VMState.PENDING, VMState.UNKNOWN, VMState.STOPPED, VMState.ERROR, VMState.DELETING)
-    return order.index(vm.state), vm.id
+    return _ORDER.index(vm.state), vm.id
 
 
 def _id(vm: VM) -> str:

@@ -14,6 +14,7 @@ ADDRESSES = 16
 
 LOSSES = {
     VMState.STOPPED: ("VMStopped", "is stopped at the cloud"),
+    VMState.SUSPENDED: ("VMStopped", "is suspended at the cloud"),
     VMState.ERROR: ("VMError", "is in an error state at the cloud"),
     VMState.DELETING: ("VMVanished", "was deleted at the cloud"),
     VMState.DELETED: ("VMVanished", "was deleted at the cloud"),
@@ -23,7 +24,7 @@ LOSSES = {
 def report_of(record: Instance, vm: VM, track: Track, view: View) -> Action:
     if vm.state is VMState.RUNNING:
         return _running(record, vm, track, view)
-    if vm.state is VMState.STOPPED and record.spec.power_state != "Running":
+    if vm.state in (VMState.STOPPED, VMState.SUSPENDED) and record.spec.power_state != "Running":
         return NOTHING
     if vm.no_room and record.status.phase not in ("Ready", "Running"):
         return Lost(CLOUD_FULL, f"{vm.id} found no place at the cloud: {vm.detail}")

@@ -25,12 +25,18 @@ from cloudherd.clouds.protocol import (
     Limits,
     Listing,
     Size,
+    Verb,
     VMState,
 )
 from cloudherd.clouds.validation import check
 
 MAX_USER_DATA = 24_576  # 32 KiB in base64, which every version takes by POST
 _TAGS_SECONDS = 2.0
+_COMMANDS: dict[Verb, tuple[str, dict[str, str]]] = {
+    Verb.SHUT_DOWN: ("stopVirtualMachine", {}),
+    Verb.STOP: ("stopVirtualMachine", {"forced": "true"}),
+    Verb.START: ("startVirtualMachine", {}),
+}
 
 
 class CloudStack:
@@ -42,6 +48,8 @@ class CloudStack:
         max_user_data=MAX_USER_DATA,
         visibility_seconds=0,
         concurrent_calls=8,  # launches mostly wait for their jobs
+        verbs=frozenset(_COMMANDS),
+        regions=True,
     )
     credentials_model = CloudStackCredentials
     options_model = CloudStackOptions
@@ -142,6 +150,11 @@ class CloudStackDriver:
         except CloudError as error:
             if error.kind is not ErrorKind.NOT_FOUND:
                 raise
+
+    def power(self, vm_id: str, verb: Verb) -> None:
+        """A job, whose outcome the next listings show."""
+        command, how = _COMMANDS[verb]
+        self._api.call(command, {"id": vm_id, **how})
 
     def sizes(self) -> list[Size]:
         """The service offerings of a fixed size."""

@@ -26,10 +26,18 @@ from cloudherd.clouds.protocol import (
     Limits,
     Listing,
     Size,
+    Verb,
 )
 from cloudherd.clouds.validation import check
 
 MAX_USER_DATA = 16_384
+
+_ACTIONS: dict[Verb, tuple[str, dict[str, str]]] = {
+    Verb.SHUT_DOWN: ("StopInstances", {}),
+    Verb.STOP: ("StopInstances", {"Force": "true"}),
+    Verb.START: ("StartInstances", {}),
+}
+"""To suspend, an instance would have to be launched for hibernation, which few images and sizes allow."""
 
 
 class Ec2:
@@ -41,6 +49,9 @@ class Ec2:
         max_user_data=MAX_USER_DATA,
         visibility_seconds=60,
         calls_per_second=5,  # AWS stands 20 descriptions a second, and less of what changes something
+        verbs=frozenset(_ACTIONS),
+        regions=True,
+        spot=True,
     )
     credentials_model = Ec2Credentials
     options_model = Ec2Options
@@ -124,6 +135,10 @@ class Ec2Driver:
         except CloudError as error:
             if error.kind is not ErrorKind.NOT_FOUND:
                 raise
+
+    def power(self, vm_id: str, verb: Verb) -> None:
+        action, how = _ACTIONS[verb]
+        self._api.call(action, {"InstanceId.1": vm_id, **how})
 
     def sizes(self, wanted: tuple[str, ...] = ()) -> list[Size]:
         """Of the `wanted` sizes those that the region has, asked of EC2; all that libcloud knows of, if none is named.

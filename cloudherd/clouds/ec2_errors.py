@@ -35,6 +35,7 @@ _DENIED = frozenset({
 _PASSING = frozenset({
     "InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable", "ConnectFailure", "RequestTimeout",
 })  # fmt: skip
+_BUSY = frozenset({"IncorrectInstanceState", "IncorrectState"})
 _NOT_FOUND = frozenset({
     "InvalidInstanceID.NotFound", "NotFound", "InvalidInstanceType", "InvalidInstanceType.NotFound",
 })  # fmt: skip
@@ -87,6 +88,7 @@ _BY_CODE = (
     (ErrorKind.DENIED, _DENIED),
     (ErrorKind.UNREACHABLE, _PASSING),
     (ErrorKind.NOT_FOUND, _NOT_FOUND),
+    (ErrorKind.BUSY, _BUSY),
 )
 
 

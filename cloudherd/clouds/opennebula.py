@@ -25,6 +25,7 @@ from cloudherd.clouds.protocol import (
     Limits,
     Listing,
     Size,
+    Verb,
     VMState,
 )
 from cloudherd.clouds.validation import check
@@ -32,6 +33,13 @@ from cloudherd.clouds.validation import check
 MAX_USER_DATA = 1_000_000  # oned itself has no limit that was met; a Secret has
 _SELF = -1
 _OWN_BUT_DONE = (-3, -1, -1, -1)  # the user's, from the first to the last, in any state but DONE
+_ACTIONS = {
+    Verb.SHUT_DOWN: "poweroff",
+    Verb.STOP: "poweroff-hard",
+    Verb.START: "resume",
+    Verb.SUSPEND: "suspend",
+    Verb.RESUME: "resume",
+}
 
 
 class OpenNebula:
@@ -43,6 +51,7 @@ class OpenNebula:
         max_user_data=MAX_USER_DATA,
         visibility_seconds=0,
         concurrent_calls=8,  # oned serves 15 connections at once, and is not faster from more
+        verbs=frozenset(_ACTIONS),
     )
     credentials_model = OpenNebulaCredentials
     options_model = OpenNebulaOptions
@@ -121,6 +130,9 @@ class OpenNebulaDriver:
         except CloudError as error:
             if error.kind is not ErrorKind.NOT_FOUND:
                 raise
+
+    def power(self, vm_id: str, verb: Verb) -> None:
+        self._api.call("vm.action", _ACTIONS[verb], int(vm_id))
 
     def sizes(self) -> list[Size]:
         """The templates that say how large their VMs are."""

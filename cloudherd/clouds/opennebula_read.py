@@ -27,7 +27,7 @@ _STATES = {
     VM_STATE.PENDING: VMState.PENDING,
     VM_STATE.HOLD: VMState.PENDING,
     VM_STATE.STOPPED: VMState.STOPPED,
-    VM_STATE.SUSPENDED: VMState.STOPPED,
+    VM_STATE.SUSPENDED: VMState.SUSPENDED,
     VM_STATE.DONE: VMState.DELETED,
     VM_STATE.FAILED: VMState.ERROR,
     VM_STATE.POWEROFF: VMState.STOPPED,
@@ -44,6 +44,7 @@ _ACTIVE = {
     **dict.fromkeys(_COMING.split(), VMState.PENDING),
     **dict.fromkeys(_UP.split(), VMState.RUNNING),
     **dict.fromkeys(_ENDING.split(), VMState.DELETING),
+    "SAVE_SUSPEND": VMState.SUSPENDED,
     "UNKNOWN": VMState.UNKNOWN,
 }
 _FINE = frozenset({VMState.RUNNING, VMState.DELETING, VMState.DELETED})

@@ -54,10 +54,21 @@ class VMState(StrEnum):
     PENDING = "pending"
     RUNNING = "running"
     STOPPED = "stopped"
+    SUSPENDED = "suspended"
     DELETING = "deleting"
     DELETED = "deleted"  # still listed, though gone for good
     ERROR = "error"
     UNKNOWN = "unknown"
+
+
+class Verb(StrEnum):
+    """What can be asked of a VM that stays. Launch, look and end are every cloud's."""
+
+    SHUT_DOWN = "shut down"  # the guest is told to go down; the VM is stopped when it has, which it may never
+    STOP = "stop"  # it is switched off
+    START = "start"  # from stopped
+    SUSPEND = "suspend"  # its memory is kept
+    RESUME = "resume"  # from suspended
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +157,11 @@ class Capabilities:
     calls_per_second: float = 20  # what the cloud stands from one account in the long run
     concurrent_calls: int = 4
     binary_user_data: bool = True  # else they must be UTF-8
+    verbs: frozenset[Verb] = frozenset()  # what its drivers' `power` can do, beyond launch and end
+    regions: bool = False  # one endpoint has several places, and spec.region names one
+    spot: bool = False  # machine.options can ask for VMs that the cloud may take away
+    batch: bool = False  # one call launches several VMs
+    console_output: bool = False  # what a VM prints can be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +202,16 @@ class Driver(Protocol):
         ...
 
     def limits(self) -> Limits: ...
+
+
+class PowerDriver(Driver, Protocol):
+    """A driver of a provider whose capabilities declare verbs."""
+
+    def power(self, vm_id: str, verb: Verb) -> None:
+        """Ask for it, without waiting for it; only verbs that are declared are asked for. BUSY while the VM is in a
+        state that does not allow it, which may be the one that is asked for; INVALID where this VM never can.
+        """
+        ...
 
 
 class Provider(Protocol):

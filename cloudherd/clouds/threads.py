@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from aiolimiter import AsyncLimiter
 
@@ -27,8 +27,10 @@ from cloudherd.clouds.protocol import (
     LaunchRequest,
     Limits,
     Listing,
+    PowerDriver,
     Provider,
     Size,
+    Verb,
 )
 from cloudherd.clouds.validation import check
 
@@ -75,6 +77,9 @@ class ThreadedCloud:
 
     async def destroy_vm(self, vm_id: str) -> None:
         await self._call("destroy_vm", lambda driver: driver.destroy_vm(vm_id))
+
+    async def power(self, vm_id: str, verb: Verb) -> None:
+        await self._call("power", lambda driver: cast(PowerDriver, driver).power(vm_id, verb))
 
     async def sizes(self) -> list[Size]:
         return await self._call("sizes", lambda driver: driver.sizes())

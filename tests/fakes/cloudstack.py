@@ -204,6 +204,17 @@ class CloudStack(Server):
             self.machines.remove(machine)
         return {"jobid": self._job(f"destroy {machine.number}", None)}
 
+    def do_stopVirtualMachine(self, user: User, fields: dict[str, str]) -> Json:
+        return self._power(fields["id"], "Stopped")
+
+    def do_startVirtualMachine(self, user: User, fields: dict[str, str]) -> Json:
+        return self._power(fields["id"], "Running")
+
+    def _power(self, vm_id: str, state: str) -> Json:
+        (machine,) = (one for one in self.machines if one.id == vm_id)
+        machine.forced = state
+        return {"jobid": self._job(f"{state} {machine.number}", None)}
+
     def do_createTags(self, user: User, fields: dict[str, str]) -> Json:
         (machine,) = (one for one in self.machines if one.id == fields["resourceids"])
         for number in range(len([key for key in fields if key.endswith(".key")])):

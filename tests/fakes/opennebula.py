@@ -38,6 +38,7 @@ AUTHENTICATION, AUTHORIZATION, NO_EXISTS, ACTION, API, INTERNAL, ALLOCATE = (
     *(0x100, 0x200, 0x400, 0x800, 0x1000, 0x2000),
     0x4000,
 )
+REST = {"poweroff": (8, 0), "poweroff-hard": (8, 0), "suspend": (5, 0)}
 _NO_WORD = re.compile(r"\$(?![A-Za-z])")
 _WORD = re.compile(r"\$[A-Za-z_]+(\[\w+\])?")
 
@@ -176,6 +177,8 @@ class OpenNebula(Server):
         state, lcm = machine.state(now)
         if machine.uid != user.id:
             raise Refused(AUTHORIZATION, f"Not authorized to perform MANAGE VM [{number}].")
+        if action in REST or action == "resume":
+            return self._power(machine, action, (state, lcm))
         if state == DONE or (lcm == SHUTDOWN and action == "terminate-hard"):
             return number
         if state == ACTIVE and lcm not in (RUNNING, BOOT_FAILURE):
@@ -185,6 +188,14 @@ class OpenNebula(Server):
             machine.ending_at = now if (state, lcm) == (ACTIVE, RUNNING) else None
             machine.done_at = now + 2 * STEP if machine.ending_at else now
         return number
+
+    def _power(self, machine: Machine, action: str, state: tuple[int, int]) -> int:
+        at_rest = state in REST.values()
+        if at_rest is not (action == "resume") or not (at_rest or state == (ACTIVE, RUNNING)):
+            words = f'Error performing action "{action}": This action is not available for state {state[0]}'
+            raise Refused(ACTION, words)
+        machine.forced = REST.get(action, (ACTIVE, RUNNING))
+        return machine.id
 
     # -- what a test looks at and changes behind the callers' backs
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from controllers.settings import PREFIX, Settings
+from devenv import providers
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -52,6 +54,14 @@ def test_every_reason_that_is_told_is_one_that_is_given() -> None:
     told = set(re.findall(r"`([A-Z][A-Za-z]+)`", OPERATIONS.partition("## Conditions")[2]))
     given = set(re.findall(r'"([A-Z]\w+)"', source())) | {"FlavorUnknown", "ImageUnknown"}  # made of two words there
     assert told - given - {"Recreate"} == set()
+
+
+def test_the_tables_of_providers_are_what_the_code_declares() -> None:
+    text = providers.PAGE.read_text()
+    assert text == providers.page(text), "write them anew: python -m devenv.providers"
+    assert set(providers.TESTED) == set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["cloudherd.clouds"]
+    )
 
 
 def test_every_annotation_of_the_api_is_told() -> None:

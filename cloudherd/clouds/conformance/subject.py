@@ -6,11 +6,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pytest
 
-from cloudherd.clouds.protocol import VM, CloudError, Connection, Driver, ErrorKind, LaunchRequest, Provider, VMState
+from cloudherd.clouds.protocol import (
+    VM,
+    CloudError,
+    Connection,
+    Driver,
+    ErrorKind,
+    LaunchRequest,
+    PowerDriver,
+    Provider,
+    Verb,
+    VMState,
+)
 
 T = TypeVar("T")
 
@@ -101,17 +112,33 @@ def wait_listed(cloud: CloudUnderTest, driver: Driver, *ids: str) -> None:
 
 def end(cloud: CloudUnderTest, driver: Driver, vm_id: str) -> None:
     """Asks for a VM's end, again and again while the cloud says that it cannot be ended just now."""
+    _insist(cloud, f"{vm_id} can be ended", lambda: driver.destroy_vm(vm_id))
 
-    def asked() -> bool:
+
+def ask(cloud: CloudUnderTest, driver: Driver, vm_id: str, verb: Verb) -> None:
+    """Asks for it, again and again while the cloud says that it cannot be done just now."""
+    _insist(cloud, f"{vm_id} can be told to {verb}", lambda: cast(PowerDriver, driver).power(vm_id, verb))
+
+
+def _insist(cloud: CloudUnderTest, what: str, call: Callable[[], None]) -> None:
+    def done() -> bool:
         try:
-            driver.destroy_vm(vm_id)
+            call()
         except CloudError as error:
             if error.kind is not ErrorKind.BUSY:
                 raise
             return False
         return True
 
-    wait_for(cloud, f"{vm_id} can be ended", asked)
+    wait_for(cloud, what, done)
+
+
+def wait_state(cloud: CloudUnderTest, driver: Driver, vm_id: str, state: VMState) -> None:
+    def seen() -> bool:
+        vm = driver.get_vm(vm_id)
+        return vm is not None and vm.state is state
+
+    wait_for(cloud, f"{vm_id} is {state}", seen)
 
 
 def wait_gone(cloud: CloudUnderTest, driver: Driver, vm_id: str) -> None:

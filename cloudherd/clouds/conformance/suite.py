@@ -13,6 +13,7 @@ from cloudherd.clouds.conformance.subject import (
     PATIENCE,
     UP_OR_COMING,
     CloudUnderTest,
+    ask,
     declared,
     end,
     failure,
@@ -22,8 +23,9 @@ from cloudherd.clouds.conformance.subject import (
     wait_for,
     wait_gone,
     wait_listed,
+    wait_state,
 )
-from cloudherd.clouds.protocol import CloudError, Driver, ErrorKind, VMState
+from cloudherd.clouds.protocol import CloudError, Driver, ErrorKind, Verb, VMState
 
 
 class ProviderConformance:
@@ -253,6 +255,30 @@ class ProviderConformance:
 
     def test_a_vm_that_never_was_is_none(self, cloud: CloudUnderTest, driver: Driver) -> None:
         assert driver.get_vm(cloud.absent_vm) is None
+
+    # What can be asked of a VM that stays
+
+    @pytest.mark.parametrize(
+        ("down", "up", "at_rest"),
+        [
+            (Verb.SHUT_DOWN, Verb.START, VMState.STOPPED),
+            (Verb.STOP, Verb.START, VMState.STOPPED),
+            (Verb.SUSPEND, Verb.RESUME, VMState.SUSPENDED),
+        ],
+    )
+    def test_a_vm_rests_and_comes_back_as_it_was(
+        self, cloud: CloudUnderTest, driver: Driver, down: Verb, up: Verb, at_rest: VMState
+    ) -> None:
+        declared(down in cloud.provider.capabilities.verbs, f"way to {down}")
+        vm = driver.create_vm(launch(cloud))
+        wait_state(cloud, driver, vm.id, VMState.RUNNING)
+        ask(cloud, driver, vm.id, down)
+        wait_state(cloud, driver, vm.id, at_rest)
+        if up in cloud.provider.capabilities.verbs:
+            ask(cloud, driver, vm.id, up)
+            wait_state(cloud, driver, vm.id, VMState.RUNNING)
+        seen = listed(driver)[vm.id]
+        assert (seen.name, dict(seen.tags)) == (vm.name, dict(vm.tags))
 
     # What an account can have
 

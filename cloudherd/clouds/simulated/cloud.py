@@ -15,10 +15,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from cloudherd.api.account import SimulatedSettings
-from cloudherd.clouds.protocol import VM, CloudError, ErrorKind, LaunchRequest, Limits, Listing
+from cloudherd.clouds.protocol import VM, CloudError, ErrorKind, LaunchRequest, Limits, Listing, Verb
 from cloudherd.clouds.simulated.catalog import IMAGES, SIZES
 from cloudherd.clouds.simulated.faults import Striking
-from cloudherd.clouds.simulated.machine import ADDRESSES, Machine, address, vm_id, vm_number
+from cloudherd.clouds.simulated.machine import ADDRESSES, ASLEEP, NEVER, Machine, address, vm_id, vm_number
 
 MAX_USER_DATA = 16384  # bytes, as EC2's
 _COLUMNS = "number, name, flavor, image, tags, address, created, ready, stopped, failed, ending, gone, message"
@@ -83,6 +83,20 @@ def destroy(moment: Moment, wanted: str) -> None:
     fault = moment.faults.take("slow-end")
     gone = moment.now + (fault.seconds if fault else 0)
     moment.db.execute("UPDATE vm SET ending = ?, gone = ? WHERE number = ?", (moment.now, gone, machine.number))
+
+
+def power(moment: Moment, wanted: str, verb: Verb) -> None:
+    """All of them at once, but for a guest that is deaf to being shut down."""
+    machine = find(moment.db, wanted)
+    if machine is None or moment.now >= machine.ending:
+        raise CloudError(ErrorKind.NOT_FOUND, "NotFound", "There is no such VM.")
+    if moment.now < machine.ready:
+        raise CloudError(ErrorKind.BUSY, "IncorrectInstanceState", "The VM is still starting.")
+    if verb is Verb.SHUT_DOWN and moment.faults.take("deaf"):
+        return
+    down = NEVER if verb in (Verb.START, Verb.RESUME) else min(machine.stopped, moment.now)
+    message = ASLEEP if verb is Verb.SUSPEND else ""
+    moment.db.execute("UPDATE vm SET stopped = ?, message = ? WHERE number = ?", (down, message, machine.number))
 
 
 def limits(moment: Moment) -> Limits:

@@ -79,7 +79,7 @@ class SimulatedCloud:
 
     def start(self, *ids: str) -> None:
         """Stopped VMs run again."""
-        self._change("stopped = 9e999", (), ids)
+        self._change("stopped = 9e999, message = ''", (), ids)
 
     def set_error(self, wanted: str, message: str) -> None:
         """The VM is in an error state; `message` is what the cloud says of it."""

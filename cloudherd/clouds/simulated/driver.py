@@ -27,6 +27,7 @@ from cloudherd.clouds.protocol import (
     Limits,
     Listing,
     Size,
+    Verb,
 )
 from cloudherd.clouds.simulated import cloud
 from cloudherd.clouds.simulated.catalog import IMAGES, SIZES
@@ -65,6 +66,7 @@ class Simulated:
         visibility_seconds=0,
         calls_per_second=10_000,
         concurrent_calls=8,
+        verbs=frozenset(Verb),
     )
     credentials_model: type[BaseModel] = SimulatedCredentials
     options_model: type[BaseModel] = NoOptions
@@ -156,6 +158,10 @@ class SimulatedDriver:
 
     def destroy_vm(self, vm_id: str) -> None:
         self._call(Entry("destroy_vm", vm=vm_id), lambda moment, _: cloud.destroy(moment, vm_id))
+
+    def power(self, vm_id: str, verb: Verb) -> None:
+        entry = Entry("power", vm=vm_id, arguments={"verb": verb.value})
+        self._call(entry, lambda moment, _: cloud.power(moment, vm_id, verb))
 
     def sizes(self) -> list[Size]:
         return self._call(Entry("sizes"), lambda *_: list(SIZES.values()))

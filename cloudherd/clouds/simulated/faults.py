@@ -14,7 +14,7 @@ from typing import Literal
 
 from cloudherd.clouds.protocol import ErrorKind
 
-Effect = Literal["fail", "full", "lose", "slow-reply", "slow-end", "bad-boot", "listing"]
+Effect = Literal["fail", "full", "lose", "slow-reply", "slow-end", "bad-boot", "deaf", "listing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,11 @@ def slow_end(seconds: float, *, times: int | None = 1) -> Fault:
 def bad_boot(message: str, *, after: float = 0, flavor: str = "", times: int | None = 1) -> Fault:
     """A VM is accepted and ends in an error so many seconds later."""
     return Fault(effect="bad-boot", operation="create_vm", message=message, seconds=after, flavor=flavor, times=times)
+
+
+def deaf(*, times: int | None = 1) -> Fault:
+    """A VM that is told to shut down does not."""
+    return Fault(effect="deaf", operation="power", times=times)
 
 
 def truncated(share: float = 0.5, *, complete: bool = False, times: int | None = 1) -> Fault:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from cloudherd.clouds.protocol import VM, VMState
 
 NEVER = float("inf")
+ASLEEP = "suspended"
 ADDRESSES = 256 * 254  # in one cloud's /16
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A VM and the times of its life. `message` is why it failed."""
+    """A VM and the times of its life. `message` is why it failed, or `ASLEEP` where it is not stopped but suspended."""
 
     number: int
     name: str
@@ -40,7 +41,7 @@ class Machine:
         for since, state in (
             (self.ending, VMState.DELETING),
             (self.failed, VMState.ERROR),
-            (self.stopped, VMState.STOPPED),
+            (self.stopped, VMState.SUSPENDED if self.message == ASLEEP else VMState.STOPPED),
             (self.ready, VMState.RUNNING),
         ):
             if at >= since:

@@ -45,7 +45,7 @@ async def test_accounts_have_clouds_of_their_own(factory: CloudFactory, tmp_path
 @pytest.mark.parametrize(
     ("provider", "settings", "credentials", "told"),
     [
-        ("simulatd", {}, {}, "No provider 'simulatd' is installed, only ec2, simulated"),
+        ("simulatd", {}, {}, "No provider 'simulatd' is installed, only cloudstack, ec2, "),
         ("simulated", {"options": {"spot": "s3cret"}}, {}, "spec.options: spot is not known."),
         ("simulated", {}, {"password": "s3cret"}, "The Secret that spec.credentialsRef names: password is not known."),
         ("simulated", {"simulated": {"capacity": "s3cret"}}, {}, "spec.simulated: capacity: input should be a valid"),

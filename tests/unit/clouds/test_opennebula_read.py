@@ -33,8 +33,9 @@ def test_what_is_ending_is_told_from_what_goes_to_rest() -> None:
     found = states()
     ending = {name for name, state in found.items() if state is VMState.DELETING}
     assert ending == {"ACTIVE/SHUTDOWN", "ACTIVE/EPILOG", "ACTIVE/CANCEL", "ACTIVE/CLEANUP_DELETE"}
-    resting = ("POWEROFF", "SUSPENDED", "STOPPED", "UNDEPLOYED", "ACTIVE/SHUTDOWN_POWEROFF", "ACTIVE/SAVE_SUSPEND")
+    resting = ("POWEROFF", "STOPPED", "UNDEPLOYED", "ACTIVE/SHUTDOWN_POWEROFF", "ACTIVE/SAVE_STOP")
     assert {found[name] for name in resting} == {VMState.STOPPED}
+    assert {found["SUSPENDED"], found["ACTIVE/SAVE_SUSPEND"]} == {VMState.SUSPENDED}
 
 
 @pytest.mark.parametrize(
