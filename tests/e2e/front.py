@@ -107,7 +107,11 @@ class _Handler(BaseHTTPRequestHandler):
             super().handle()
 
     def do_GET(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:  # who asked was killed in the middle of it
+            self.close_connection = True
+            return
         self._take_time()
         with self.front.turn():
             if self.front.slowness is None and self._asker_is_gone():
