@@ -8,6 +8,7 @@ import pytest
 
 from devenv import controlplane
 from devenv.controlplane import ControlPlane
+from devenv.openstack import OpenStack
 from devenv.process import Supervisor
 
 
@@ -17,3 +18,10 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
     supervisor = Supervisor(tmp_path_factory.mktemp("control-plane"), tied=True)
     with controlplane.choose(supervisor, tied=True) as plane:
         yield plane
+
+
+@pytest.fixture(scope="session")
+def openstack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenStack]:
+    """Two regions of real services, for tests that are marked so. They end with the test run, however that ends."""
+    with OpenStack(tmp_path_factory.mktemp("openstack"), regions=2) as cloud:
+        yield cloud

@@ -37,12 +37,20 @@ from cloudherd.clouds.protocol import (
     Limits,
     Listing,
     Size,
+    Verb,
     VMState,
 )
 from cloudherd.clouds.validation import check
 
 MAX_USER_DATA = 49_149
 """Nova takes 65,535 characters of base64."""
+_ACTIONS = {
+    Verb.SHUT_DOWN: "os-stop",  # nova asks the guest first, and switches it off where that takes too long
+    Verb.STOP: "os-stop",
+    Verb.START: "os-start",
+    Verb.SUSPEND: "suspend",
+    Verb.RESUME: "resume",
+}
 
 
 class OpenStack:
@@ -54,6 +62,8 @@ class OpenStack:
         max_user_data=MAX_USER_DATA,
         visibility_seconds=10,  # nova reads its own writes; several of its database's copies may lag
         calls_per_second=10,
+        verbs=frozenset(Verb),
+        regions=True,
     )
     credentials_model = OpenStackCredentials
     options_model = OpenStackOptions
@@ -148,7 +158,10 @@ class OpenStackDriver:
             if error.kind is not ErrorKind.NOT_FOUND:
                 raise
 
-    def sizes(self) -> list[Size]:
+    def power(self, vm_id: str, verb: Verb) -> None:
+        self._api.call("POST", "compute", f"/servers/{vm_id}/action", body={_ACTIONS[verb]: None})
+
+    def sizes(self, _wanted: tuple[str, ...] = (), /) -> list[Size]:
         return self._lookup.sizes()
 
     def images(self, wanted: tuple[str, ...]) -> list[Image]:

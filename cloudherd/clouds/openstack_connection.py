@@ -117,7 +117,7 @@ class OpenStackApi:
             raise answer
         if not 200 <= answer.status < 300:
             raise refusal(answer.status, answer.body, (*self._secrets, *confidential))
-        return {} if answer.status == 204 else parse(answer.body)
+        return {} if method != "GET" and not answer.body else parse(answer.body)
 
     @staticmethod
     def _attempt(send: Callable[[], T]) -> T | CloudError:

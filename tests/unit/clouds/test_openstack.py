@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cloudherd.clouds.openstack import MAX_USER_DATA
-from cloudherd.clouds.protocol import CloudError, ErrorKind, LaunchRequest, VMState
+from cloudherd.clouds.protocol import CloudError, ErrorKind, LaunchRequest, Verb, VMState
 from tests.unit.clouds.openstack_stub import KEYS, Asked, Reply, Stub, running_stub, server
 
 HTML = b"<!DOCTYPE html><html><body>" + b"<p>maintenance</p>" * 30_000 + b"</body></html>"
@@ -259,6 +259,21 @@ class TestLaunch:
         error = failure(lambda: stub.driver().create_vm(request(public_address=True)))
         assert error.kind is ErrorKind.INVALID
         assert error.message.endswith("leave it out, and name a network whose addresses are public")
+
+
+class TestPower:
+    def test_verbs_are_novas_actions_and_their_answers_have_no_body(self, stub: Stub) -> None:
+        stub.nova = lambda _: (202, b"")
+        driver = stub.driver()
+        for verb in Verb:
+            driver.power("s-1", verb)
+        actions = [each.json for each in stub.asked[1:]]
+        assert [name for each in actions for name in each] == ["os-stop", "os-stop", "os-start", "suspend", "resume"]
+
+    def test_one_that_the_state_does_not_allow_is_busy(self, stub: Stub) -> None:
+        words = "Cannot 'stop' instance s-1 while it is in vm_state stopped"
+        stub.nova = lambda _: (409, {"conflictingRequest": {"code": 409, "message": words}})
+        assert failure(lambda: stub.driver().power("s-1", Verb.STOP)).kind is ErrorKind.BUSY
 
 
 class TestNames:

@@ -33,7 +33,7 @@ def test_an_address_that_is_none_is_not_understood() -> None:
         ("ERROR", "deleting", VMState.DELETING),
         ("ERROR", None, VMState.ERROR),
         ("SHUTOFF", None, VMState.STOPPED),
-        ("SUSPENDED", None, VMState.STOPPED),
+        ("SUSPENDED", None, VMState.SUSPENDED),
         ("SOFT_DELETED", None, VMState.DELETED),
         ("DELETED", "deleting", VMState.DELETED),
         ("SOMETHING_NEW", None, VMState.UNKNOWN),

@@ -1,0 +1,1 @@
+"""What is put into OpenStack's own environment. Nothing of ours imports it."""
