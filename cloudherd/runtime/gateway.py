@@ -30,6 +30,8 @@ from cloudherd.runtime.wakes import TryAgainError, Wakes
 log = logging.getLogger(__name__)
 
 MOST_RENDERED = 20_000
+RESTS = 4
+"""How many times as long as its plan took a cluster rests before the next one: what comes meanwhile is merged."""
 
 
 class Gateway:
@@ -55,6 +57,7 @@ class Gateway:
         self._rendered: OrderedDict[str, RenderResult] = OrderedDict()
         self._memories: dict[ObjectKey, Memory] = {}
         self._candidates: dict[ObjectKey, frozenset[ObjectKey]] = {}
+        self._rests_until: dict[ObjectKey, float] = {}
         self._wakes = Wakes("cluster", self._reconcile, clock, random, metrics)
         store.subscribe(self._changed)
 
@@ -119,6 +122,8 @@ class Gateway:
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
         """One plan and what follows from it. Seconds until time alone would change it, None for never."""
+        if (rest := self._rests_until.get(key, 0.0) - self._clock.monotonic()) > 0:
+            await self._clock.sleep(rest)
         cluster = self._store.cluster(key)
         if cluster is None:
             self._forget(key)
@@ -136,6 +141,7 @@ class Gateway:
         return min((seconds for seconds in (plan.again_in, soon) if seconds is not None), default=None)
 
     def _plan(self, cluster: VirtualCluster, secrets: Mapping[str, Values]) -> Plan:
+        begun = self._clock.monotonic()
         view = self._index.view(cluster, secrets, self._rendered)
         memory = self._memories.get(cluster.key, Memory())
         plan = plan_cluster(view, self._ledger, memory, self._clock.now(), self._clock.monotonic())
@@ -143,6 +149,8 @@ class Gateway:
             self._wakes.wake(waiting)
         self._memories[cluster.key] = plan.memory
         self._candidates[cluster.key] = plan.candidates
+        ended = self._clock.monotonic()
+        self._rests_until[cluster.key] = ended + RESTS * (ended - begun)
         return plan
 
     async def _render(self, request: RenderRequest) -> None:
@@ -171,6 +179,7 @@ class Gateway:
             self._wakes.wake(waiting)
         self._memories.pop(key, None)
         self._candidates.pop(key, None)
+        self._rests_until.pop(key, None)
         self._statuses.forget(key)
 
 

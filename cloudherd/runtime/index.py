@@ -13,6 +13,7 @@ from cloudherd.rendering.model import RenderResult
 from cloudherd.runtime.store import Entry, Plain, Store, Unreadable
 
 CLUSTER_LABEL = f"{GROUP}/cluster"
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -26,6 +27,8 @@ class Index:
         self._users: dict[tuple[str, ObjectKey], set[ObjectKey]] = defaultdict(set)
         self._services: dict[ObjectKey, dict[str, ClusterService]] = defaultdict(dict)
         self._user_data: dict[ObjectKey, set[str]] = defaultdict(set)
+        self._accounts: dict[ObjectKey, CloudAccount] = {}
+        self._namespaces: dict[str, dict[str, str]] = {}  # their labels
         store.subscribe(self._changed)
 
     # -- following
@@ -44,6 +47,10 @@ class Index:
                 case Plain() if plural == "secrets" and CLUSTER_LABEL in entry.metadata.labels:
                     owner = ObjectKey(entry.namespace, entry.metadata.labels[CLUSTER_LABEL])
                     _put(self._user_data[owner], entry.name, present)
+                case CloudAccount():
+                    _set(self._accounts, entry.key, entry, present)
+                case Plain() if plural == "namespaces":
+                    _set(self._namespaces, entry.name, entry.metadata.labels, present)
 
     # -- asking
 
@@ -88,8 +95,8 @@ class Index:
             services=dict(self._services.get(cluster.key, {})),
             instances=tuple(entry for entry in entries if isinstance(entry, Instance)),
             contexts=self._contexts(cluster),
-            accounts={e.key: e for e in store.entries("cloudaccounts") if isinstance(e, CloudAccount)},
-            namespaces={e.key.name: e.metadata.labels for e in store.entries("namespaces") if isinstance(e, Plain)},
+            accounts=self._accounts,
+            namespaces=self._namespaces,
             secrets=secrets,
             strangers=tuple(stranger(entry) for entry in entries if isinstance(entry, Unreadable)),
             taken=_Taken(store, cluster.namespace),
@@ -153,6 +160,13 @@ def _age(cluster: VirtualCluster) -> tuple[float, str]:
 
 def _put(found: set[T], item: T, present: bool) -> None:
     (found.add if present else found.discard)(item)
+
+
+def _set(found: dict[K, T], key: K, value: T, present: bool) -> None:
+    if present:
+        found[key] = value
+    else:
+        found.pop(key, None)
 
 
 def _owner(service: ClusterService) -> ObjectKey:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from cloudherd.api import CloudAccount, ClusterService, Context, Instance, ObjectKey, Resource, VirtualCluster
 from cloudherd.runtime.ports import Kind, Object, WatchEvent
@@ -57,6 +57,7 @@ Entry = Resource | Unreadable
 Listener = Callable[[str, Entry | None, Entry | None], None]
 """Told of every change as (plural, before, after)."""
 
+_NONE: set[str] = set()
 MODELS: dict[str, type[Resource]] = {
     model.plural: model for model in (CloudAccount, ClusterService, Context, Instance, VirtualCluster)
 }
@@ -65,11 +66,23 @@ MODELS: dict[str, type[Resource]] = {
 def parse(plural: str, obj: Object) -> Entry:
     """An object as its model, or as Unreadable."""
     try:
-        return MODELS.get(plural, Plain).model_validate(obj)
+        entry = MODELS.get(plural, Plain).model_validate(obj)
     except ValidationError:
         meta: dict[str, Any] = obj.get("metadata") or {}
         key = ObjectKey(str(meta.get("namespace", "")), str(meta.get("name", "")))
         return Unreadable(key, str(meta.get("uid", "")), str(meta.get("resourceVersion", "")), obj)
+    if isinstance(entry, Instance):
+        _make_lean(entry)
+    return entry
+
+
+def _make_lean(model: BaseModel) -> None:
+    """Forgets which fields were set, which nobody asks: pydantic's notes of that are half of what an Instance takes."""
+    object.__setattr__(model, "__pydantic_fields_set__", _NONE)
+    for value in model.__dict__.values():
+        for part in value if isinstance(value, list) else (value,):
+            if isinstance(part, BaseModel):
+                _make_lean(part)
 
 
 def version_of(entry: Entry) -> int:
