@@ -73,9 +73,18 @@ class Client:
             more = f"&continue={page['metadata']['continue']}"
 
     async def watch(self, path: str) -> AsyncIterator[Object]:
-        """Events from the present state on, ADDED for what is there."""
+        """Events from the present state on, ADDED for what is there; for ever, since a busy server closes watches."""
+        version = ""
+        while True:
+            async for event in self._watch_once(f"{path}?watch=true&resourceVersion={version}"):
+                if event["type"] == "ERROR":
+                    raise RuntimeError(f"the watch of {path} broke: {event['object']}")
+                version = event["object"]["metadata"]["resourceVersion"]
+                yield event
+
+    async def _watch_once(self, path: str) -> AsyncIterator[Object]:
         assert self._session
-        async with self._session.get(f"{path}?watch=true", timeout=aiohttp.ClientTimeout(total=None)) as response:
+        async with self._session.get(path, timeout=aiohttp.ClientTimeout(total=None)) as response:
             rest = b""
             async for chunk in response.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")

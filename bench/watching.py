@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from bench.client import Client, Object
 from bench.lab import HERE, PATIENCE
@@ -54,13 +54,10 @@ class Clusters:
 @asynccontextmanager
 async def clusters(client: Client, progress: Progress) -> AsyncIterator[Clusters]:
     followed = Clusters(progress)
-    task = asyncio.create_task(followed.follow(client))
-    try:
+    async with asyncio.TaskGroup() as group:  # a watch that breaks ends the wait for it
+        task = group.create_task(followed.follow(client))
         yield followed
-    finally:
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def _at_rest(one: Object) -> bool:
