@@ -156,7 +156,7 @@ class CloudStackDriver:
         command, how = _COMMANDS[verb]
         self._api.call(command, {"id": vm_id, **how})
 
-    def sizes(self) -> list[Size]:
+    def sizes(self, _wanted: tuple[str, ...] = (), /) -> list[Size]:
         """The service offerings of a fixed size."""
         return [size for size in map(to_size, self._api.items("listServiceOfferings", {}, "serviceoffering")) if size]
 

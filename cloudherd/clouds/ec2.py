@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from dataclasses import replace
 
+from cloudherd.api.quantity import parse_quantity
 from cloudherd.clouds import ec2_xml
-from cloudherd.clouds.ec2_connection import Ec2Api, filters
-from cloudherd.clouds.ec2_launch import IMAGE_ID, Lookup, run_instances
+from cloudherd.clouds.ec2_connection import OFFSET_PAGES, Ec2Api, filters
+from cloudherd.clouds.ec2_launch import IMAGE_ID, Lookup, run_instances, tag_fields
 from cloudherd.clouds.ec2_models import Ec2Credentials, Ec2LaunchOptions, Ec2Options
 from cloudherd.clouds.errors import confidential, of_creation
 from cloudherd.clouds.protocol import (
@@ -60,21 +62,35 @@ class Ec2:
     def connect(self, connection: Connection) -> Ec2Driver:
         credentials = check(Ec2Credentials, connection.credentials, "The Secret that spec.credentialsRef names")
         options = check(Ec2Options, connection.options, "spec.options")
-        return Ec2Driver(Ec2Api(connection, credentials, options), connection.region, options.page_size)
+        return Ec2Driver(Ec2Api(connection, credentials, options), connection.region, options)
+
+    def capabilities_of(self, connection: Connection) -> Capabilities:
+        options = check(Ec2Options, connection.options, "spec.options")
+        return replace(self.capabilities, tags_at_creation=options.tags_at_launch)
 
 
 class Ec2Driver:
-    def __init__(self, api: Ec2Api, region: str, page_size: int) -> None:
+    def __init__(self, api: Ec2Api, region: str, options: Ec2Options) -> None:
         self._api = api
         self._region = region
-        self._page_size = page_size
+        self._options = options
+        self._paged = {"MaxResults": str(options.page_size)}
         self._owner = ""
         self._lookup = Lookup(api)
 
     def list_vms(self) -> Listing:
+        try:
+            return self._listed()
+        except CloudError as error:
+            if error.code != OFFSET_PAGES or not self._paged:
+                raise
+        self._paged = {}  # all in one page, from now on
+        return self._listed()
+
+    def _listed(self) -> Listing:
         vms: dict[str, VM] = {}
         owners: set[str] = set()
-        for reservation in self._api.items("DescribeInstances", {"MaxResults": str(self._page_size)}, "reservationSet"):
+        for reservation in self._api.items("DescribeInstances", self._paged, "reservationSet"):
             owners.add(reservation.findtext("ownerId", ""))
             for item in ec2_xml.items(reservation, "instancesSet"):
                 vm = ec2_xml.to_vm(item)
@@ -99,7 +115,7 @@ class Ec2Driver:
         try:
             found = list(self._described(vm_id))
         except CloudError as error:
-            if error.code == "InvalidInstanceID.NotFound":
+            if error.kind is ErrorKind.NOT_FOUND:
                 return None
             raise
         if found and found[0].id != vm_id:
@@ -119,14 +135,28 @@ class Ec2Driver:
             )
         options = check(Ec2LaunchOptions, request.options, "machine.options")
         place = self._lookup.place(request.network, request.security_groups, request.public_address)
-        fields = run_instances(request, options, self._lookup.image(request.image), place)
+        tagged = self._options.tags_at_launch
+        fields = run_instances(request, options, self._lookup.image(request.image), place, tags=tagged)
         try:
             root = self._api.call("RunInstances", fields, confidential(request.user_data))
-            return _first(ec2_xml.items(root, "instancesSet"))
+            vm = _first(ec2_xml.items(root, "instancesSet"))
+            return vm if tagged else self._tag(vm, request)
         except CloudError as error:
             failed = of_creation(error)
         if failed.kind in {ErrorKind.INVALID, ErrorKind.NOT_FOUND}:
             self._lookup.forget()
+        raise failed
+
+    def _tag(self, vm: VM, request: LaunchRequest) -> VM:
+        """For services without TagSpecification. Where it fails, the outcome of the launch is unknown, and the same
+        token leads to the same VM and its tags.
+        """
+        try:
+            self._api.call("CreateTags", {"ResourceId.1": vm.id, **tag_fields(request)})
+        except CloudError as error:
+            failed = CloudError(ErrorKind.UNKNOWN, error.code, error.message)
+        else:
+            return replace(vm, name=request.name, tags={**request.tags, "Name": request.name})
         raise failed
 
     def destroy_vm(self, vm_id: str) -> None:
@@ -140,23 +170,34 @@ class Ec2Driver:
         action, how = _ACTIONS[verb]
         self._api.call(action, {"InstanceId.1": vm_id, **how})
 
-    def sizes(self, wanted: tuple[str, ...] = ()) -> list[Size]:
-        """Of the `wanted` sizes those that the region has, asked of EC2; all that libcloud knows of, if none is named.
+    def sizes(self, wanted: tuple[str, ...] = (), /) -> list[Size]:
+        """All that libcloud knows of, and the `wanted` ones as the region itself has them.
 
         EC2's own list of all of them is 6 MB. A service that does not have the call (OpenStack's ec2-api), or keys that
-        may not make it, are answered from libcloud's list too.
+        may not make it, leave libcloud's word for it, and what the account's options say.
         """
-        if not wanted:
-            return list(_known_sizes())
+        sizes = {size.id: size for size in _known_sizes()}
+        asked = self._described_sizes(wanted) if wanted else None
+        if asked is not None:
+            sizes = {name: size for name, size in sizes.items() if name not in wanted}
+            sizes |= {size.id: size for size in asked}
+        return list((sizes | self._told_sizes()).values())
+
+    def _described_sizes(self, wanted: tuple[str, ...]) -> list[Size] | None:
+        """None where they cannot be asked for."""
         try:
-            asked = filters({"instance-type": wanted})
+            named = filters({"instance-type": wanted})
             return [
-                ec2_xml.to_size(item) for item in self._api.items("DescribeInstanceTypes", asked, "instanceTypeSet")
+                ec2_xml.to_size(item) for item in self._api.items("DescribeInstanceTypes", named, "instanceTypeSet")
             ]
         except CloudError as error:
             if error.kind is not ErrorKind.INVALID and error.code != "UnauthorizedOperation":
                 raise
-        return [size for size in _known_sizes() if size.id in wanted]
+        return None
+
+    def _told_sizes(self) -> dict[str, Size]:
+        told = self._options.sizes.items()
+        return {name: Size(name, name, size.cpus, int(parse_quantity(size.memory))) for name, size in told}
 
     def images(self, wanted: tuple[str, ...]) -> list[Image]:
         """By ID whoever owns them; by name the account's own."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import xml.etree.ElementTree as ET
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -26,6 +26,7 @@ from cloudherd.clouds.ec2_models import Ec2Credentials, Ec2Options
 from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind
 from cloudherd.clouds.transport import Answer, Transport, endpoint, no_answer
 
+OFFSET_PAGES = "OffsetPages"
 _FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
 
 
@@ -112,9 +113,19 @@ class Ec2Api:
             token = root.findtext("nextToken", "")
             if not token:
                 return
+            if _is_offset(token):
+                raise CloudError(ErrorKind.UNREACHABLE, OFFSET_PAGES, f"{action} goes by offset, which can skip some")
             if token in seen:
                 raise CloudError(ErrorKind.UNREACHABLE, "PagesRepeat", f"{action} gives the same page again and again")
             seen.add(token)
+
+
+def _is_offset(token: str) -> bool:
+    """Whether a page begins at a number of items: where one ends meanwhile, as many are skipped as ended."""
+    try:
+        return b64decode(token, validate=True).isdigit()
+    except ValueError:
+        return False
 
 
 def filters(wanted: Mapping[str, Iterable[str]]) -> dict[str, str]:

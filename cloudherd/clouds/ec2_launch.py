@@ -25,7 +25,9 @@ class Place:
     group_names: tuple[str, ...] = ()
 
 
-def run_instances(request: LaunchRequest, options: Ec2LaunchOptions, image: str, place: Place) -> dict[str, str]:
+def run_instances(
+    request: LaunchRequest, options: Ec2LaunchOptions, image: str, place: Place, *, tags: bool = True
+) -> dict[str, str]:
     """The fields of one launch: a pure function, so that the same request repeats the same fields under its token."""
     fields = {
         "ImageId": image,
@@ -33,8 +35,7 @@ def run_instances(request: LaunchRequest, options: Ec2LaunchOptions, image: str,
         "MinCount": "1",
         "MaxCount": "1",
         "ClientToken": request.token,
-        "TagSpecification.1.ResourceType": "instance",
-        **_tags({**request.tags, "Name": request.name}),
+        **(_specification(request) if tags else {}),
         **_network(place, request.public_address),
     }
     if request.user_data:
@@ -56,11 +57,16 @@ def _market(options: Ec2LaunchOptions) -> dict[str, str]:
     return fields
 
 
-def _tags(tags: Mapping[str, str]) -> dict[str, str]:
-    fields = {}
-    for number, (key, value) in enumerate(sorted(tags.items()), start=1):
-        fields[f"TagSpecification.1.Tag.{number}.Key"] = key
-        fields[f"TagSpecification.1.Tag.{number}.Value"] = value
+def _specification(request: LaunchRequest) -> dict[str, str]:
+    tags = {f"TagSpecification.1.{key}": value for key, value in tag_fields(request).items()}
+    return {"TagSpecification.1.ResourceType": "instance", **tags}
+
+
+def tag_fields(request: LaunchRequest) -> dict[str, str]:
+    """All tags of a VM as Tag.N fields: its name is one of them."""
+    fields: dict[str, str] = {}
+    for number, (key, value) in enumerate(sorted({**request.tags, "Name": request.name}.items()), start=1):
+        fields |= {f"Tag.{number}.Key": key, f"Tag.{number}.Value": value}
     return fields
 
 

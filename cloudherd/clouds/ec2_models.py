@@ -5,8 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
+
+from cloudherd.api.quantity import parse_quantity
 
 # A Secret made from a file often ends in a newline. What is left must fit into a request's headers.
 Key = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4096, pattern=r"^[!-~]+$")]
@@ -22,8 +24,18 @@ class Ec2Credentials(BaseModel):
     session_token: Annotated[Key | None, Field(repr=False)] = None
 
 
+def _quantity(text: str) -> str:
+    parse_quantity(text)
+    return text
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+class Ec2Size(_Strict):
+    cpus: Annotated[float, Field(gt=0, le=4096)]
+    memory: Annotated[str, AfterValidator(_quantity), Field(description="a quantity like 512Mi")]
 
 
 class Ec2Options(_Strict):
@@ -35,6 +47,14 @@ class Ec2Options(_Strict):
     page_size: Annotated[int, Field(ge=5, le=1000, description="how many reservations a page of a listing holds")] = (
         1000
     )
+    tags_at_launch: Annotated[
+        bool,
+        Field(description="false for services that know no TagSpecification: tags are put on right after a launch"),
+    ] = True
+    sizes: Annotated[
+        dict[str, Ec2Size],
+        Field(max_length=64, description="instance types that the service has and cannot describe, by name"),
+    ] = {}
     timeout_seconds: Annotated[float, Field(gt=0, le=600, description="how long to wait for an answer")] = 60
 
 

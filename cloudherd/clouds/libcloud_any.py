@@ -155,7 +155,7 @@ class LibcloudDriver:
         if node is not None:
             _called(lambda: self._driver.destroy_node(node))  # some answer False though it worked
 
-    def sizes(self) -> list[Size]:
+    def sizes(self, _wanted: tuple[str, ...] = (), /) -> list[Size]:
         self._known.pop("size", None)
         return [to_size(one) for one in self._all("size")]
 

@@ -134,7 +134,7 @@ class OpenNebulaDriver:
     def power(self, vm_id: str, verb: Verb) -> None:
         self._api.call("vm.action", _ACTIONS[verb], int(vm_id))
 
-    def sizes(self) -> list[Size]:
+    def sizes(self, _wanted: tuple[str, ...] = (), /) -> list[Size]:
         """The templates that say how large their VMs are."""
         self._lookup.forget()
         return [size for size in map(to_size, self._lookup.pool("template")) if size]

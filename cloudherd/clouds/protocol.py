@@ -195,7 +195,9 @@ class Driver(Protocol):
         """Ask for its end; a VM that is already gone is no error. The end itself is seen in listings."""
         ...
 
-    def sizes(self) -> list[Size]: ...
+    def sizes(self, wanted: tuple[str, ...] = (), /) -> list[Size]:
+        """All sizes; where a cloud has too many to ask for them all, at least those of the `wanted` names or IDs."""
+        ...
 
     def images(self, wanted: tuple[str, ...]) -> list[Image]:
         """Those of the `wanted` names or IDs that exist (a public cloud has too many to list them all)."""

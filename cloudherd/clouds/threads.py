@@ -81,8 +81,8 @@ class ThreadedCloud:
     async def power(self, vm_id: str, verb: Verb) -> None:
         await self._call("power", lambda driver: cast(PowerDriver, driver).power(vm_id, verb))
 
-    async def sizes(self) -> list[Size]:
-        return await self._call("sizes", lambda driver: driver.sizes())
+    async def sizes(self, wanted: tuple[str, ...] = (), /) -> list[Size]:
+        return await self._call("sizes", lambda driver: driver.sizes(wanted))
 
     async def images(self, wanted: tuple[str, ...]) -> list[Image]:
         return await self._call("images", lambda driver: driver.images(wanted))

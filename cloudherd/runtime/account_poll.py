@@ -144,7 +144,7 @@ class Poll:
         return self._parts.clock.monotonic() >= self._catalogue_at + wait
 
     async def _ask_catalogue(self, cloud: Cloud, account: CloudAccount) -> None:
-        sizes = await cloud.sizes()
+        sizes = await cloud.sizes(tuple(sorted(set(account.spec.flavors.values()))))
         images = await cloud.images(tuple(sorted(set(account.spec.images.values()))))
         self._state.facts.sizes = sizes_by_name(sizes)
         self._state.facts.images = images_by_name(images)

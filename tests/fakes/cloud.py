@@ -203,7 +203,7 @@ class FakeClient:
     async def destroy_vm(self, vm_id: str) -> None:
         await self._cloud.call("destroy_vm", vm_id, lambda: self._cloud.destroy(vm_id))
 
-    async def sizes(self) -> list[Size]:
+    async def sizes(self, _wanted: tuple[str, ...] = (), /) -> list[Size]:
         sizes: list[Size] = await self._cloud.call("sizes", "", lambda: list(SIZES))
         return sizes
 

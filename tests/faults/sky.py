@@ -220,7 +220,7 @@ class Uplink:
     async def destroy_vm(self, vm_id: str) -> None:
         await self._call("destroy_vm", vm_id, lambda: self._sky.destroy(vm_id))
 
-    async def sizes(self) -> list[Size]:
+    async def sizes(self, _wanted: tuple[str, ...] = (), /) -> list[Size]:
         return await self._call("sizes", "", lambda: list(SIZES))
 
     async def images(self, wanted: tuple[str, ...]) -> list[Image]:

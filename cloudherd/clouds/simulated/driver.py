@@ -163,7 +163,7 @@ class SimulatedDriver:
         entry = Entry("power", vm=vm_id, arguments={"verb": verb.value})
         self._call(entry, lambda moment, _: cloud.power(moment, vm_id, verb))
 
-    def sizes(self) -> list[Size]:
+    def sizes(self, _wanted: tuple[str, ...] = (), /) -> list[Size]:
         return self._call(Entry("sizes"), lambda *_: list(SIZES.values()))
 
     def images(self, wanted: tuple[str, ...]) -> list[Image]:

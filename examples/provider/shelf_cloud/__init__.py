@@ -100,7 +100,7 @@ class ShelfDriver:
         with self._cloud() as cloud:
             cloud.execute("UPDATE vm SET ended = 1 WHERE 'vm-' || number = ?", (vm_id,))
 
-    def sizes(self) -> list[Size]:
+    def sizes(self, _wanted: tuple[str, ...] = (), /) -> list[Size]:
         return SIZES
 
     def images(self, wanted: tuple[str, ...]) -> list[Image]:

@@ -63,7 +63,7 @@ class Driver:
     def destroy_vm(self, vm_id: str) -> None:
         self._act()
 
-    def sizes(self) -> list[Size]:
+    def sizes(self, _wanted: tuple[str, ...] = (), /) -> list[Size]:
         return []
 
     def images(self, wanted: tuple[str, ...]) -> list[Image]:

@@ -1,0 +1,144 @@
+"""EC2's API as others than AWS speak it: what OpenStack's ec2-api was seen to answer, played by moto's server."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from cloudherd.clouds.conformance import CloudUnderTest, ProviderConformance
+from cloudherd.clouds.ec2 import Ec2, Ec2Driver
+from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind, LaunchRequest
+from devenv.moto_client import MotoClient, running_moto
+from tests.integration.ec2_truth import FLAVOR, IMAGE, Truth
+from tests.integration.test_ec2_conformance import KEYS, cloud_under_test
+
+pytestmark = pytest.mark.integration
+
+OLD = {"signatureVersion": 2, "tagsAtLaunch": False}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MotoClient]:
+    with running_moto() as moto:
+        yield moto
+
+
+@pytest.fixture
+def moto(server: MotoClient) -> MotoClient:
+    server.reset()
+    server.knobs(keys={KEYS["accessKey"]: KEYS["secretKey"]})
+    return server
+
+
+@pytest.fixture
+def truth(moto: MotoClient) -> Truth:
+    return Truth(moto)
+
+
+Connect = Callable[..., Ec2Driver]
+
+
+@pytest.fixture
+def connect(moto: MotoClient) -> Connect:
+    def connected(**options: Any) -> Ec2Driver:
+        return Ec2().connect(Connection("physics.old", "us-east-1", moto.url, KEYS, options))
+
+    return connected
+
+
+def request(token: str = "ch-1") -> LaunchRequest:
+    return LaunchRequest(token, "batch-worker-0", FLAVOR, IMAGE, {"cloudherd-id": "6f0c", "owner": "Zoë"})
+
+
+def failure(call: Callable[[], object]) -> CloudError:
+    with pytest.raises(CloudError) as caught:
+        call()
+    return caught.value
+
+
+def error(status: int, code: str, message: str) -> dict[str, Any]:
+    words = f"<Code>{code}</Code><Message>{message}</Message>"
+    return {"status": status, "body": f"<Response><Errors><Error>{words}</Error></Errors></Response>"}
+
+
+class TestAnOldServiceConforms(ProviderConformance):
+    @pytest.fixture
+    def cloud(self, server: MotoClient) -> CloudUnderTest:
+        cloud = cloud_under_test(server, **OLD)
+        server.knobs(forget_terminated=True)
+        cloud.elsewhere = None  # version 2 does not sign the region, so that all are one
+        return cloud
+
+
+class TestTagsAfterTheLaunch:
+    def test_are_put_on_by_a_call_of_their_own(self, moto: MotoClient, truth: Truth, connect: Connect) -> None:
+        vm = connect(**OLD).create_vm(request())
+        assert moto.calls() == {"RunInstances": 1, "CreateTags": 1}
+        assert truth.tags(vm.id) == {"cloudherd-id": "6f0c", "owner": "Zoë", "Name": "batch-worker-0"}
+        assert (vm.name, vm.tags) == ("batch-worker-0", truth.tags(vm.id))
+
+    def test_that_fail_leave_a_vm_which_the_same_token_leads_to(
+        self, moto: MotoClient, truth: Truth, connect: Connect
+    ) -> None:
+        moto.knobs(answers=[{"action": "CreateTags", "status": 500, "body": "oops"}])
+        assert failure(lambda: connect(**OLD).create_vm(request())).kind is ErrorKind.UNKNOWN
+        vm = connect(**OLD).create_vm(request())
+        assert truth.live() == {vm.id}
+        assert truth.tags(vm.id)["cloudherd-id"] == "6f0c"
+
+    def test_are_declared(self) -> None:
+        account = Connection("physics.old", "us-east-1", credentials=KEYS, options=OLD)
+        assert not Ec2().capabilities_of(account).tags_at_creation
+
+
+class TestPagesByOffset:
+    PAGE = (
+        "<DescribeInstancesResponse><reservationSet/><nextToken>"
+        f"{b64encode(b'5').decode()}</nextToken></DescribeInstancesResponse>"
+    )
+
+    def test_are_not_trusted_and_everything_is_asked_for_at_once(
+        self, moto: MotoClient, truth: Truth, connect: Connect
+    ) -> None:
+        made = set(truth.launch(12))
+        driver = connect(pageSize=5)
+        moto.knobs(answers=[{"action": "DescribeInstances", "status": 200, "body": self.PAGE}])
+        assert {vm.id for vm in driver.list_vms().vms} == made
+        before = moto.calls()["DescribeInstances"]
+        driver.list_vms()
+        assert moto.calls()["DescribeInstances"] == before + 1
+
+    def test_that_cannot_be_avoided_make_no_listing(self, moto: MotoClient, connect: Connect) -> None:
+        moto.knobs(answers=[{"action": "DescribeInstances", "status": 200, "body": self.PAGE, "times": 2}])
+        told = failure(connect().list_vms)
+        assert (told.kind, told.code) == (ErrorKind.UNREACHABLE, "OffsetPages")
+
+
+class TestSizes:
+    def test_that_the_service_cannot_describe_are_told_by_the_account(self, moto: MotoClient, connect: Connect) -> None:
+        moto.knobs(answers=[error(400, "InvalidRequest", "The action DescribeInstanceTypes is not valid")])
+        driver = connect(sizes={"m1.tiny": {"cpus": 1, "memory": "512Mi"}})
+        (size,) = (one for one in driver.sizes(("m1.tiny",)) if one.name == "m1.tiny")
+        assert (size.cpus, size.memory) == (1, 2**29)
+
+    def test_that_make_no_sense_are_refused(self, connect: Connect) -> None:
+        told = failure(lambda: connect(sizes={"m1.tiny": {"cpus": 1, "memory": "much"}}))
+        assert told.message.startswith("spec.options: sizes.m1.tiny.memory")
+
+
+class TestWordsOfItsOwn:
+    def test_an_unknown_key_is_refused_with_404(self, moto: MotoClient, connect: Connect) -> None:
+        moto.knobs(answers=[error(404, "AuthFailure", "NOT FOUND")])
+        assert failure(connect().list_vms).kind is ErrorKind.DENIED
+
+    @pytest.mark.parametrize("code", ["InvalidInstanceID.NotFound", "NotFound"])
+    def test_a_vm_that_ended_is_none(self, moto: MotoClient, connect: Connect, code: str) -> None:
+        moto.knobs(answers=[error(404, code, "Instance 5a1f42c2-0000 could not be found.")])
+        assert connect().get_vm("i-0a1b2c3d") is None
+
+    def test_a_type_error_of_the_service_leaves_a_launch_open(self, moto: MotoClient, connect: Connect) -> None:
+        moto.knobs(answers=[error(500, "TypeError", "Unknown error occurred.")])
+        assert failure(lambda: connect().create_vm(request())).kind is ErrorKind.UNKNOWN
