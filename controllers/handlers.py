@@ -14,6 +14,19 @@ from cloudherd.api import ObjectKey
 from cloudherd.api.meta import GROUP, VERSION
 
 
+class NoBooks(kopf.DiffBaseStorage):
+    """kopf compares each object with how it last handled it, which low-level handlers have no use for: with nothing."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return
+
+
 def on_change(plural: str, wake: Callable[[ObjectKey], None]) -> None:
     """Calls `wake` with the key of every object of this kind that is there, changes or goes."""
 

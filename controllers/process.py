@@ -24,7 +24,7 @@ from cloudherd.runtime.ports import Kind
 from cloudherd.runtime.store import Store
 from controllers import roles
 from controllers.connection import Connection, connect
-from controllers.handlers import on_change
+from controllers.handlers import NoBooks, on_change
 from controllers.kubeapi import HttpKubeApi
 from controllers.kubeconfig import KubeconfigError, load_configuration
 from controllers.lease import Leadership, LeadershipLost
@@ -167,6 +167,7 @@ def register(*, gateway: bool, agent: bool) -> Process:
     @kopf.on.startup()
     async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.posting.enabled = False
+        settings.persistence.diffbase_storage = NoBooks()
         logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # it says of every wake that it succeeded
         settings.networking.request_timeout = 60
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 QUANTITY_PATTERN = r"^[0-9]+([.][0-9]{1,3})?(m|k|K|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
 DURATION_PATTERN = r"^([0-9]{1,6}(ms|s|m|h))+$"
@@ -22,6 +23,7 @@ _BINARY = {f"{unit}i": 1024**power for power, unit in enumerate("KMGTP", start=1
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 
 
+@lru_cache(maxsize=1024)  # of the few that there are, every plan asks again
 def parse_quantity(text: str | int | float) -> float:
     """A quantity as a number (bytes for memory, cores for cpus). ValueError where it is none."""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]{1,3})?)([A-Za-z]{0,2})", str(text))
@@ -40,6 +42,7 @@ def format_bytes(value: float) -> str:
     return str(number)
 
 
+@lru_cache(maxsize=1024)
 def parse_duration(text: str) -> float:
     """A duration in seconds. ValueError where it is none."""
     if not re.fullmatch(DURATION_PATTERN, text):

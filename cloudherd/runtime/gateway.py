@@ -30,6 +30,7 @@ from cloudherd.runtime.wakes import TryAgainError, Wakes
 log = logging.getLogger(__name__)
 
 MOST_RENDERED = 20_000
+LAUNCHED_WAITS = 1.0  # seconds
 RESTS = 4
 """How many times as long as its plan took a cluster rests before the next one: what comes meanwhile is merged."""
 
@@ -98,7 +99,10 @@ class Gateway:
         if cluster is None:
             return
         self._ledger.changed(cluster, _counted(before), _counted(after))
-        self._wakes.wake(cluster)
+        if _only_launched(before, after):
+            self._wakes.soon(cluster, LAUNCHED_WAITS)
+        else:
+            self._wakes.wake(cluster)
 
     def _account_changed(self, before: Entry | None, after: Entry | None) -> None:
         if isinstance(before, CloudAccount) and isinstance(after, CloudAccount) and _same_offer(before, after):
@@ -181,6 +185,17 @@ class Gateway:
         self._candidates.pop(key, None)
         self._rests_until.pop(key, None)
         self._statuses.forget(key)
+
+
+def _only_launched(before: Entry | None, after: Entry | None) -> bool:
+    """Whether this changes what people read, but nothing that is decided."""
+    return (
+        isinstance(before, Instance)
+        and isinstance(after, Instance)
+        and (before.status.phase, after.status.phase) == ("Pending", "Launching")
+        and before.deleting == after.deleting
+        and before.metadata.annotations == after.metadata.annotations
+    )
 
 
 def _counted(entry: Entry | None) -> Instance | Stranger | None:

@@ -12,7 +12,7 @@ from cloudherd.api import CloudAccount, ObjectKey
 from cloudherd.clouds.protocol import CloudError, ErrorKind
 from cloudherd.runtime.kinds import SECRET
 from cloudherd.runtime.ports import ApiError, Cloud, CloudFactory, KubeApi
-from cloudherd.runtime.store import Store, version_of
+from cloudherd.runtime.store import Entry, Store, version_of
 
 CREDENTIALS_REFUSED = "CredentialsRefused"
 
@@ -62,6 +62,7 @@ class Link:
         self._store = store
         self._clouds = clouds
         self._tried: object = None
+        self._made_up: tuple[CloudAccount, Entry | None, object] | None = None
         self._checked: object = None
         self._made_of: object = None
         self._retired: list[Cloud] = []
@@ -104,8 +105,11 @@ class Link:
     def _ingredients(self, account: CloudAccount) -> object:
         key = secret_key(account)
         entry = self._store.entry("secrets", key) if key else None
-        version = (entry.uid, version_of(entry)) if entry else None
-        return account.spec.provider, settings_of(account), key, version
+        known = self._made_up
+        if known is None or known[0] is not account or known[1] is not entry:  # asked for at each look
+            version = (entry.uid, version_of(entry)) if entry else None
+            known = self._made_up = (account, entry, (account.spec.provider, settings_of(account), key, version))
+        return known[2]
 
     async def _credentials(self, account: CloudAccount) -> dict[str, str] | None:
         key = secret_key(account)

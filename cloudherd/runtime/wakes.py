@@ -36,12 +36,18 @@ class Wakes:
         self._woken: dict[ObjectKey, float] = {}  # and since when (monotonic)
         self._running: dict[ObjectKey, asyncio.Task[None]] = {}
         self._timers: dict[ObjectKey, asyncio.Task[None]] = {}
+        self._soon: dict[ObjectKey, asyncio.Task[None]] = {}
         self._failures: dict[ObjectKey, int] = {}
         self._something = asyncio.Event()
 
     def wake(self, key: ObjectKey) -> None:
         self._woken.setdefault(key, self._clock.monotonic())
         self._something.set()
+
+    def soon(self, key: ObjectKey, seconds: float) -> None:
+        """Wakes it within so many seconds: with whatever else wakes it before."""
+        if key not in self._woken and key not in self._soon:
+            self._soon[key] = asyncio.create_task(self._later(self._soon, key, seconds))
 
     @property
     def idle(self) -> bool:
@@ -57,13 +63,13 @@ class Wakes:
                 for key in [key for key in self._woken if key not in self._running]:
                     self._running[key] = asyncio.create_task(self._one(key, self._woken.pop(key)))
         finally:
-            tasks = [*self._running.values(), *self._timers.values()]
+            tasks = [*self._running.values(), *self._timers.values(), *self._soon.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _one(self, key: ObjectKey, woken_at: float) -> None:
-        self._stop_timer(key)
+        self._stop_timers(key)
         try:
             async with self._places:
                 begun = self._clock.monotonic()
@@ -75,7 +81,7 @@ class Wakes:
         if key in self._woken:
             self._something.set()
         elif again is not None:
-            self._timers[key] = asyncio.create_task(self._later(key, again))
+            self._timers[key] = asyncio.create_task(self._later(self._timers, key, again))
 
     async def _work_on(self, key: ObjectKey) -> tuple[float | None, Outcome]:
         """Seconds until it wants to be worked on again, and how it went."""
@@ -99,12 +105,13 @@ class Wakes:
         count = self._failures[key] = self._failures.get(key, 0) + 1
         return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** (count - 1)) * self._random.uniform(0.8, 1.2)
 
-    async def _later(self, key: ObjectKey, seconds: float) -> None:
+    async def _later(self, timers: dict[ObjectKey, asyncio.Task[None]], key: ObjectKey, seconds: float) -> None:
         await self._clock.sleep(seconds)
-        self._timers.pop(key, None)
+        timers.pop(key, None)
         self.wake(key)
 
-    def _stop_timer(self, key: ObjectKey) -> None:
-        timer = self._timers.pop(key, None)
-        if timer:
-            timer.cancel()
+    def _stop_timers(self, key: ObjectKey) -> None:
+        for timers in (self._timers, self._soon):
+            timer = timers.pop(key, None)
+            if timer:
+                timer.cancel()

@@ -62,3 +62,24 @@ def test_a_pass_that_fails_is_told_as_what_it_is_and_tried_again(error: Exceptio
         return heard
 
     assert run_virtually(run()).passes == [("cluster", outcome, 0), ("cluster", "ok", 0)]
+
+
+@on_virtual_time
+async def test_what_can_wait_is_done_with_what_cannot_or_else_in_its_time() -> None:
+    clock, times = VirtualClock(), list[tuple[str, float]]()
+
+    async def work(key: ObjectKey) -> float:
+        times.append((key.name, clock.monotonic()))
+        return 100
+
+    wakes = Wakes("cluster", work, clock, SeededRandom(), Heard())
+    running = asyncio.create_task(wakes.run())
+    wakes.wake(ObjectKey("physics", "timed"))
+    await clock.advance(1)
+    for name in ("timed", "alone", "joined"):
+        wakes.soon(ObjectKey("physics", name), 5)
+    await clock.advance(1)
+    wakes.wake(ObjectKey("physics", "joined"))
+    await clock.advance(50)
+    running.cancel()
+    assert times == [("timed", 0), ("joined", 2), ("timed", 6), ("alone", 6)]
