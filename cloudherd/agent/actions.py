@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cloudherd.api.instance import Addresses, Phase
+from cloudherd.clouds.protocol import Verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Report:
     provider_id: str | None = None
     addresses: Addresses | None = None
     launched: bool | Literal["Unknown"] | None = None
+    unsupported: str | None = None
+    """What of the spec the cloud cannot do; empty where there is nothing any more."""
     tell: bool = False
     until: float | None = None
 
@@ -60,11 +63,19 @@ class Destroy:
 
 
 @dataclass(frozen=True, slots=True)
+class Power:
+    """Ask the cloud for this of a VM that stays."""
+
+    vm_id: str
+    verb: Verb
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """Take our finalizer off. `tell` is the text of a warning Event, where one is due."""
 
     tell: str = ""
 
 
-Action = Nothing | Launch | Report | Lost | LookUp | Destroy | Release
+Action = Nothing | Launch | Report | Lost | LookUp | Destroy | Power | Release
 NOTHING = Nothing()

@@ -12,6 +12,7 @@ from dataclasses import replace
 from cloudherd.agent.actions import NOTHING, Action, Destroy, Launch, LookUp, Lost, Nothing, Release, Report
 from cloudherd.agent.identity import bears_identity, identity_in, identity_of, is_ours, provider_id
 from cloudherd.agent.memory import Track, never_launched
+from cloudherd.agent.power import farewell, has_grace
 from cloudherd.agent.seen import GONE, Seen
 from cloudherd.agent.standing import report_of
 from cloudherd.agent.view import FINALIZER, View, elsewhere, vm_id_of
@@ -161,7 +162,18 @@ def _ending(record: Instance, track: Track, view: View) -> Action:
                 f"the VM {vm_id} has lost its identity tags, so it is not touched: put them back, or end it by hand, "
                 'or let this record go with the annotation cloudherd.dev/abandon: "true"',
             )
+    gently = _farewell(record, track, view, known)
+    if gently is not None:
+        return gently
     return _destroy(record, track, view, known) if known else _confirm(record, track, view, vm_id)
+
+
+def _farewell(record: Instance, track: Track, view: View, known: dict[str, VM]) -> Action | None:
+    """The grace is that of one VM; of several of one identity there should be none."""
+    if len(known) != 1 or track.asked:
+        return None
+    (vm,) = known.values()
+    return farewell(record, vm, track, view)
 
 
 def _shown(vm_id: str, seen: Seen, track: Track) -> VM | None:
@@ -206,8 +218,8 @@ def _confirm(record: Instance, track: Track, view: View, vm_id: str) -> Action:
         return _confirm_none(record, track, view, seen)
     if vm_id in seen.by_id:
         return Release()
-    if vm_id == track.vm_id and vm_id not in track.asked:
-        return Destroy((vm_id,))  # launched by us, and too young for the listing
+    if vm_id == track.vm_id and vm_id not in track.asked:  # launched by us, and too young for the listing
+        return LookUp(vm_id) if has_grace(record) and vm_id not in track.looks else Destroy((vm_id,))
     asked = max((one.at for one in track.asked.values()), default=-1.0)
     if not _speaks_of(seen, track, view) or seen.begun <= asked:
         return Nothing(until=_speaks_from(track, view))

@@ -24,7 +24,12 @@ def is_news(record: Instance, report: Report) -> bool:
         or (report.addresses is not None and report.addresses != status.addresses)
         or _differs(record, "Ready", report.ready, report.reason, report.message[:MESSAGE])
         or (launched is not None and _differs(record, "Launched", launched, LAUNCHED[launched], ""))
+        or (report.unsupported is not None and _differs(record, *_unsupported(report.unsupported)))
     )
+
+
+def _unsupported(what: str) -> tuple[str, State, str, str]:
+    return "Unsupported", bool(what), "ByTheCloud" if what else "Nothing", what[:MESSAGE]
 
 
 def _differs(record: Instance, type_: str, state: State, reason: str, message: str) -> bool:
@@ -37,9 +42,11 @@ def status_patch(record: Instance, report: Report, now: float) -> dict[str, Any]
     if not is_news(record, report):
         return None
     before, generation = record.status, record.metadata.generation
-    told = [("Ready", report.ready, report.reason, report.message[:MESSAGE])]
+    told: list[tuple[str, State, str, str]] = [("Ready", report.ready, report.reason, report.message[:MESSAGE])]
     if report.launched is not None:
         told.append(("Launched", report.launched, LAUNCHED[report.launched], ""))
+    if report.unsupported is not None:
+        told.append(_unsupported(report.unsupported))
     conditions = [condition(before.conditions, *one, generation=generation, now=now) for one in told]
     status = before.model_copy(
         update={

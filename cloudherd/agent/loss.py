@@ -30,7 +30,7 @@ class Freeze:
 
 
 def was_up(record: Instance) -> bool:
-    return record.status.phase in ("Ready", "Running")
+    return record.status.phase in ("Ready", "Running", "Stopped")
 
 
 def digest_of(records: Iterable[Instance]) -> str:

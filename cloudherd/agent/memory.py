@@ -5,12 +5,13 @@ Lost with the process, and nothing here may be needed for safety: after a restar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from cloudherd.agent.actions import Lost
 from cloudherd.api import Instance
 from cloudherd.api.conditions import find
-from cloudherd.clouds.protocol import VM
+from cloudherd.clouds.protocol import VM, Verb
 
 
 @dataclass(slots=True)
@@ -19,6 +20,38 @@ class Asked:
 
     at: float
     times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Since when the cloud was asked for a verb, and when it was last."""
+
+    since: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PowerMemory:
+    """What the cloud was told to do with a VM that stays, and what it said that it cannot; `grace_from` is when its
+    last grace began.
+    """
+
+    told: Mapping[Verb, Told] = field(default_factory=dict)
+    cannot: Mapping[Verb, str] = field(default_factory=dict)
+    grace_from: float | None = None
+
+    def asked(self, verb: Verb, at: float) -> PowerMemory:
+        """A VM that is told to start was never told to stop, and the other way round."""
+        since = self.told[verb].since if verb in self.told else at
+        kept = {each: told for each, told in self.told.items() if (each in WAKING) == (verb in WAKING)}
+        return replace(self, told={**kept, verb: Told(since, at)})
+
+    def refused(self, verb: Verb, words: str) -> PowerMemory:
+        return replace(self, cannot={**self.cannot, verb: words})
+
+
+WAKING = frozenset({Verb.START, Verb.RESUME})
+NO_POWER = PowerMemory()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +83,7 @@ class Track:
     looks: dict[str, Look] = field(default_factory=dict)
     """What the cloud said when it was last asked for a VM by its ID."""
     asked: dict[str, Asked] = field(default_factory=dict)
+    power: PowerMemory = NO_POWER
     loss: Lost | None = None
     not_before: float = 0
     failures: int = 0

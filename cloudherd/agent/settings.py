@@ -34,6 +34,8 @@ class AgentSettings:
     destroy_again: float = 30
     """A VM that is still there so long after it was asked to end is asked again, then after twice as long, up to ten
     times as long."""
+    shut_down_patience: float = 120
+    """How long a VM that is to be stopped may take to shut down until it is switched off."""
     address_wait: float = 30
     """How long a running VM may be without an address until its Instance says so."""
     concurrent_launches: int = 16

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cloudherd.agent.actions import NOTHING, Action, Lost, Nothing, Report
 from cloudherd.agent.memory import Track
+from cloudherd.agent.power import power, unsupported
 from cloudherd.agent.view import View
 from cloudherd.api import Instance
+from cloudherd.api.conditions import find
 from cloudherd.api.instance import CLOUD_FULL, Addresses
 from cloudherd.clouds.protocol import VM, VMState
 
@@ -22,10 +26,19 @@ LOSSES = {
 
 
 def report_of(record: Instance, vm: VM, track: Track, view: View) -> Action:
+    asked = power(record, vm, track, view)
+    outcome = asked if asked is not None else _looked_at(record, vm, track, view)
+    if not isinstance(outcome, Report):
+        return outcome
+    lacking = unsupported(record, vm, track, view)
+    if not (lacking or find(record.status.conditions, "Unsupported")):
+        return outcome
+    return replace(outcome, unsupported=lacking)
+
+
+def _looked_at(record: Instance, vm: VM, track: Track, view: View) -> Action:
     if vm.state is VMState.RUNNING:
         return _running(record, vm, track, view)
-    if vm.state in (VMState.STOPPED, VMState.SUSPENDED) and record.spec.power_state != "Running":
-        return NOTHING
     if vm.no_room and record.status.phase not in ("Ready", "Running"):
         return Lost(CLOUD_FULL, f"{vm.id} found no place at the cloud: {vm.detail}")
     if vm.state in LOSSES:

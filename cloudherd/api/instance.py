@@ -12,7 +12,7 @@ from cloudherd.api.fields import DnsLabel, Grace, Options, ShortText, Tags
 from cloudherd.api.meta import AGE, Column, Condition, Conditions, Model, ObjectKey, Resource, of_condition
 from cloudherd.api.schema import Crd, Rule, immutable_but, text, validated
 
-Phase = Literal["Pending", "Launching", "Running", "Ready", "Terminating", "Failed"]
+Phase = Literal["Pending", "Launching", "Running", "Ready", "Stopped", "Terminating", "Failed"]
 CLOUD_FULL = "CloudFull"
 """The reason of an Instance that its cloud had no room for."""
 PowerState = Literal["Running", "Stopped", "Suspended"]

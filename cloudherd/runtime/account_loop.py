@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from cloudherd.agent.account_status import Told
-from cloudherd.agent.actions import Action, Destroy, Launch, LookUp, Lost, Nothing, Release, Report
+from cloudherd.agent.actions import Action, Destroy, Launch, LookUp, Lost, Nothing, Power, Release, Report
 from cloudherd.agent.decide import decide
 from cloudherd.agent.identity import fingerprint
 from cloudherd.agent.instance_status import is_news
@@ -250,12 +250,8 @@ class AccountLoop:
                     self._state.holders.add(record)
                 if is_news(record, action):
                     work(record, self._write(record, action))
-            case LookUp():
-                work(record, self._calls.look_up(action, track))
-            case Destroy():
-                work(record, self._calls.destroy(record, action, track))
-            case Release():
-                work(record, self._calls.release(record, action, track))
+            case LookUp() | Destroy() | Power() | Release():
+                work(record, self._calls.carry_out(record, action, track))
             case Nothing():
                 self._later(action.until, record.key)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from cloudherd.agent.actions import Action, Lost, Nothing, Report
 from cloudherd.agent.loss import judge, was_up
 from cloudherd.agent.memory import Track
+from cloudherd.agent.power import rests
 from cloudherd.agent.sweep import Orphan, sweep
 from cloudherd.agent.view import FINALIZER, vm_id_of
 from cloudherd.api import CloudAccount, Instance, ObjectKey
@@ -47,7 +48,7 @@ def is_moving(record: Instance, track: Track, action: Action, now: float) -> boo
         return False  # a VM that was launched is looked for with every poll, however long it may stay hidden
     if record.deleting:
         return FINALIZER in record.metadata.finalizers
-    if record.status.phase in ("Ready", "Failed"):
+    if record.status.phase in ("Ready", "Failed") or rests(record):
         return False
     return bool(vm_id_of(record, track)) or track.unsettled_since(record) is not None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from cloudherd.agent.actions import Destroy, LookUp, Release, Report
+from cloudherd.agent.actions import Destroy, LookUp, Power, Release, Report
 from cloudherd.agent.memory import Asked, Look, Track
 from cloudherd.agent.sweep import Orphan, is_orphan
 from cloudherd.agent.view import FINALIZER, vm_id_of
@@ -30,7 +30,18 @@ class Calls:
         self._link = link
         self._reporter = reporter
 
-    async def look_up(self, action: LookUp, track: Track) -> None:
+    async def carry_out(self, record: Instance, action: LookUp | Destroy | Power | Release, track: Track) -> None:
+        match action:
+            case LookUp():
+                await self._look_up_counted(action, track)
+            case Destroy():
+                await self._destroy(record, action, track)
+            case Power():
+                await self._power(action, track)
+            case Release():
+                await self._release(record, action, track)
+
+    async def _look_up_counted(self, action: LookUp, track: Track) -> None:
         self._state.looking += 1
         try:
             async with self._state.calls:
@@ -51,7 +62,7 @@ class Calls:
         track.sighted = track.sighted or vm is not None
         track.worked()
 
-    async def destroy(self, record: Instance, action: Destroy, track: Track) -> None:
+    async def _destroy(self, record: Instance, action: Destroy, track: Track) -> None:
         for vm_id in action.vm_ids:
             async with self._state.calls:
                 cloud = self._link.cloud
@@ -69,6 +80,22 @@ class Calls:
             track.asked[vm_id] = Asked(self._parts.clock.monotonic(), times)
         track.worked()
 
+    async def _power(self, action: Power, track: Track) -> None:
+        async with self._state.calls:
+            cloud, began = self._link.cloud, self._parts.clock.monotonic()
+            if cloud is None:
+                return
+            try:
+                await cloud.power(action.vm_id, action.verb)
+            except CloudError as error:
+                if error.kind is ErrorKind.INVALID:
+                    track.power = track.power.refused(action.verb, str(error))
+                else:
+                    self._failed(error, track, began)
+                return
+        track.power = track.power.asked(action.verb, self._parts.clock.monotonic())
+        track.worked()
+
     async def _say(self, record: Instance, error: CloudError) -> None:
         if error.kind is ErrorKind.INVALID:
             report = Report(False, "DestroyRefused", f"the cloud does not end the VM: {error}", tell=True)
@@ -81,7 +108,7 @@ class Calls:
         until = track.failed(monotonic, settings.retry_first, settings.retry_longest)
         track.not_before = max(until, self._state.throttled.until)
 
-    async def release(self, record: Instance, action: Release, track: Track) -> None:
+    async def _release(self, record: Instance, action: Release, track: Track) -> None:
         """Takes our finalizer off the Instance as it was judged; ApiError Conflict where it has changed since."""
         had_vm = bool(vm_id_of(record, track)) and not action.tell and not record.lacked_room
         if action.tell:

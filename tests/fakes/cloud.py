@@ -20,6 +20,7 @@ from cloudherd.clouds.protocol import (
     Limits,
     Listing,
     Size,
+    Verb,
     VMState,
 )
 from cloudherd.runtime.ports import Clock
@@ -96,6 +97,7 @@ class FakeCloud:
         self.fault: Fault | None = None
         self.down: CloudError | None = None
         self.hidden: set[str] = set()
+        self.deaf: set[str] = set()  # VMs that do not shut down when they are told to
         self.complete = True
         self.limits: Limits | None = None
 
@@ -179,6 +181,13 @@ class FakeCloud:
         if machine is not None and machine.ends_at == FOREVER:
             machine.ends_at, machine.gone_at = self.now(), self.now() + self.shutdown
 
+    def power(self, vm_id: str, verb: Verb) -> None:
+        machine = self.machines[vm_id]
+        if verb is Verb.SHUT_DOWN and vm_id in self.deaf:
+            return
+        at_rest = {Verb.SUSPEND: VMState.SUSPENDED, Verb.SHUT_DOWN: VMState.STOPPED, Verb.STOP: VMState.STOPPED}
+        machine.broken = (at_rest[verb], "") if verb in at_rest else None
+
 
 class FakeClient:
     """The Cloud port of one account."""
@@ -202,6 +211,9 @@ class FakeClient:
 
     async def destroy_vm(self, vm_id: str) -> None:
         await self._cloud.call("destroy_vm", vm_id, lambda: self._cloud.destroy(vm_id))
+
+    async def power(self, vm_id: str, verb: Verb) -> None:
+        await self._cloud.call("power", f"{vm_id} {verb}", lambda: self._cloud.power(vm_id, verb))
 
     async def sizes(self, _wanted: tuple[str, ...] = (), /) -> list[Size]:
         sizes: list[Size] = await self._cloud.call("sizes", "", lambda: list(SIZES))

@@ -20,6 +20,7 @@ from cloudherd.clouds.protocol import (
     Limits,
     Listing,
     Size,
+    Verb,
     VMState,
 )
 from cloudherd.runtime.ports import Clock
@@ -219,6 +220,9 @@ class Uplink:
 
     async def destroy_vm(self, vm_id: str) -> None:
         await self._call("destroy_vm", vm_id, lambda: self._sky.destroy(vm_id))
+
+    async def power(self, vm_id: str, verb: Verb) -> None:
+        await self._call("power", f"{vm_id} {verb}", lambda: self._sky.power(vm_id, verb))
 
     async def sizes(self, _wanted: tuple[str, ...] = (), /) -> list[Size]:
         return await self._call("sizes", "", lambda: list(SIZES))

@@ -124,7 +124,9 @@ def test_a_vm_that_does_not_run_any_more_is_lost(state: VMState, reason: str) ->
 
 def test_a_vm_that_somebody_means_to_be_stopped_is_not_lost() -> None:
     stopped = record(status=up(), powerState="Stopped")
-    assert decide(stopped, track(), view(seen(vm("i-1", VMState.STOPPED)))) == Nothing()
+    told = decide(stopped, track(), view(seen(vm("i-1", VMState.STOPPED))))
+    assert isinstance(told, Report)
+    assert (told.ready, told.reason, told.phase) == (False, "Stopped", "Stopped")
 
 
 def test_a_vm_that_a_listing_lacks_is_looked_up_before_it_is_lost() -> None:
