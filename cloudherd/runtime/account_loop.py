@@ -37,6 +37,10 @@ NO_CLOUD = Capabilities(True, True, False, 0, 0)
 POLL, STATUS, KEEP = "poll", "status", "keep"
 
 
+def _age(record: Instance) -> tuple[float, ObjectKey]:
+    return record.age_base, record.key
+
+
 class AccountLoop:
     def __init__(self, key: ObjectKey, parts: Parts, *, inherits: bool) -> None:
         """`inherits`: the Instances that it finds may have been another process's, or another loop's."""
@@ -204,10 +208,13 @@ class AccountLoop:
         records = [one for one in entries if isinstance(one, Instance)]
         self._state.unreadable = {one.key for one in entries if isinstance(one, Unreadable)}
         self._state.keep_only(record.uid for record in records)
-        return sorted(records, key=lambda one: (one.age_base, one.key))
+        calm = [one for one in records if one.status.provider_id]  # their order is all the same
+        return [*sorted((one for one in records if not one.status.provider_id), key=_age), *calm]
 
     def _consider(self, record: Instance, view: View) -> None:
         state = self._state
+        if state.calm.holds(record, view.seen, view.scope):
+            return
         track = state.track(record, view.monotonic)
         action = decide(record, track, view)
         if isinstance(action, Lost | Report):
@@ -250,6 +257,8 @@ class AccountLoop:
                     self._state.holders.add(record)
                 if is_news(record, action):
                     work(record, self._write(record, action))
+                elif action.ready is True and action.until is None:
+                    self._state.calm.add(record, self._state.seen, self._state.scope)
             case LookUp() | Destroy() | Power() | Release():
                 work(record, self._calls.carry_out(record, action, track))
             case Nothing():

@@ -18,6 +18,7 @@ from cloudherd.agent.seen import Seen
 from cloudherd.agent.settings import AgentSettings
 from cloudherd.agent.sweep import SweepMemory
 from cloudherd.api import Instance, ObjectKey
+from cloudherd.runtime.calm import Calm
 from cloudherd.runtime.events import EventRecorder
 from cloudherd.runtime.installation import Installation
 from cloudherd.runtime.metrics import Metrics
@@ -105,6 +106,7 @@ class AccountState:
     busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     looking: int = 0
     holders: Holders = field(default_factory=Holders)
+    calm: Calm = field(default_factory=Calm)
     moving: set[str] = field(default_factory=set)
     """Instances whose VM is on its way up or down, by uid."""
     lost: dict[str, tuple[Instance, Lost]] = field(default_factory=dict)
@@ -171,6 +173,7 @@ class AccountState:
     def forget(self, uid: str) -> None:
         self.tracks.pop(uid, None)
         self.lost.pop(uid, None)
+        self.calm.forget(uid)
         self.moving.discard(uid)
         self.holders.discard(uid)
 
