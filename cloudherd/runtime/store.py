@@ -71,13 +71,12 @@ def parse(plural: str, obj: Object) -> Entry:
         meta: dict[str, Any] = obj.get("metadata") or {}
         key = ObjectKey(str(meta.get("namespace", "")), str(meta.get("name", "")))
         return Unreadable(key, str(meta.get("uid", "")), str(meta.get("resourceVersion", "")), obj)
-    if isinstance(entry, Instance):
-        _make_lean(entry)
+    _make_lean(entry)
     return entry
 
 
 def _make_lean(model: BaseModel) -> None:
-    """Forgets which fields were set, which nobody asks: pydantic's notes of that are half of what an Instance takes."""
+    """Forgets which fields were set, which nobody asks: pydantic's notes of that are half of what an object takes."""
     object.__setattr__(model, "__pydantic_fields_set__", _NONE)
     for value in model.__dict__.values():
         for part in value if isinstance(value, list) else (value,):

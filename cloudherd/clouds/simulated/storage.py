@@ -20,6 +20,7 @@ from cloudherd.clouds.protocol import CloudError, ErrorKind
 
 VERSION = 1
 BUSY_SECONDS = 30.0
+CACHE_KIB = 256  # of each connection; an operator has one per thread, and the system caches the file anyway
 _ACCOUNT = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 
 SCHEMA = """
@@ -96,6 +97,7 @@ def open_cloud(path: Path) -> sqlite3.Connection:
     )
     try:
         db.execute("PRAGMA synchronous = NORMAL")
+        db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         if db.execute("PRAGMA user_version").fetchone() != (VERSION,):
             raise sqlite3.DatabaseError("made by another version")
     except BaseException:
