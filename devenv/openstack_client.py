@@ -125,7 +125,9 @@ class OpenStackClient:
     # -- servers
 
     def servers(self, project: Project, *, deleted: bool = False) -> dict[str, dict[str, Any]]:
-        """All of a project's by ID, however many there are; with `deleted`, those too that are gone."""
+        """All of a project's by ID, however many there are; with `deleted`, those too that are gone. One that nova has
+        ended may be listed as such for a moment.
+        """
         if deleted:
             gone = self.call("GET", "compute", f"/servers/detail?all_tenants=1&project_id={project.id}&deleted=1")
             return self.servers(project) | {each["id"]: each for each in gone["servers"]}
@@ -134,7 +136,7 @@ class OpenStackClient:
         while True:
             path = f"/servers/detail?all_tenants=1&project_id={project.id}&limit=20&marker={marker}"
             page = self.call("GET", "compute", path.removesuffix("&marker="))["servers"]
-            found |= {each["id"]: each for each in page}
+            found |= {each["id"]: each for each in page if each["status"] != "DELETED"}
             if not page:
                 return found
             marker = page[-1]["id"]

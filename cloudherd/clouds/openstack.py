@@ -83,9 +83,10 @@ class OpenStackDriver:
         self._lookup = Lookup(api)
 
     def list_vms(self) -> Listing:
-        servers = self._api.all_servers()
+        servers, certain = self._api.all_servers()
         vms = {vm.id: vm for vm in map(self._vm, filter(is_whole, servers))}
-        return Listing(f"{self._api.project}.{self._region}", tuple(vms.values()), all(map(is_whole, servers)))
+        complete = certain and all(map(is_whole, servers))
+        return Listing(f"{self._api.project}.{self._region}", tuple(vms.values()), complete)
 
     def get_vm(self, vm_id: str) -> VM | None:
         try:

@@ -18,13 +18,14 @@ from libcloud.common.openstack import OpenStackBaseConnection
 from cloudherd.clouds.errors import never_sent
 from cloudherd.clouds.openstack_errors import NOT_ACCEPTABLE, refusal
 from cloudherd.clouds.openstack_identity import Identity, parts_of
-from cloudherd.clouds.openstack_json import Json, items, next_marker, parse
+from cloudherd.clouds.openstack_json import Json, field, items, next_marker, parse
 from cloudherd.clouds.openstack_models import OpenStackCredentials, OpenStackOptions
 from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind
 from cloudherd.clouds.transport import Answer, Transport, no_answer
 
 T = TypeVar("T")
 _TELLS_OF_DOWN_CELLS = "2.69"
+_PASSES = 4
 _VERSIONED = {"image": "/v2", "network": "/v2.0"}  # which some catalogues end in, and others leave out
 _JSON = "application/json"
 
@@ -141,18 +142,33 @@ class OpenStackApi:
 
     def items(self, service: str, path: str, name: str, query: Mapping[str, Any] | None = None) -> list[Json]:
         """The items of the list `name`, from all pages; an error where any page is missing."""
-        return list(_pages(lambda page: self.call("GET", service, path, {**(query or {}), **page}), name))
+        pages = _pages(lambda page: self.call("GET", service, path, {**(query or {}), **page}), name)
+        return [item for page in pages for item in page]
 
-    def all_servers(self) -> list[Json]:
-        return list(_pages(lambda page: self.servers("/servers/detail", page), "servers"))
+    def all_servers(self) -> tuple[list[Json], bool]:
+        """All servers, and whether none is missing for certain.
+
+        Nova lists those without a host before all others. Where the last one on a page gets its host before the next
+        page is asked for, nova leaves out the rest of them. Then what it lists is believed once it does so twice.
+        """
+        servers: list[Json] = []
+        before: set[str] = set()
+        for _ in range(_PASSES):
+            pages = list(_pages(lambda page: self.servers("/servers/detail", page), "servers"))
+            servers = [server for page in pages for server in page]
+            now = {field(server, "id", str) for server in servers}
+            if now == before or all(page[-1].get("status") != "BUILD" for page in pages[:-1]):
+                return servers, True
+            before = now
+        return servers, False
 
 
-def _pages(ask: Callable[[dict[str, str]], Json], name: str) -> Iterator[Json]:
+def _pages(ask: Callable[[dict[str, str]], Json], name: str) -> Iterator[list[Json]]:
     seen: set[str] = set()
     marker = ""
     while True:
         answer = ask({"marker": marker} if marker else {})
-        yield from items(answer, name)
+        yield items(answer, name)
         marker = next_marker(answer, name)
         if not marker:
             return

@@ -136,6 +136,22 @@ class TestListing:
         stub.nova = lambda _: (200, {"servers": [server(1)], "servers_links": [link]})
         assert failure(stub.driver().list_vms).code == "PagesRepeat"
 
+    def test_a_page_that_ends_in_a_server_without_a_host_makes_doubt_until_two_listings_agree(self, stub: Stub) -> None:
+        """Nova forgets the rest of those without a host where that one gets its host in between."""
+        link = {"rel": "next", "href": "http://h/?marker=s-1"}
+        rests = iter([[], [2], [2, 3], [2, 3], [2], [2, 3], [2], [2, 3]])
+
+        def nova(asked: Asked) -> Reply:
+            if "marker" in asked.path:
+                return 200, {"servers": [server(number) for number in next(rests)]}
+            return 200, {"servers": [server(1, status="BUILD")], "servers_links": [link]}
+
+        stub.nova = nova
+        driver = stub.driver()
+        first, second = driver.list_vms(), driver.list_vms()
+        assert (len(first.vms), first.complete) == (3, True)
+        assert second.complete is False, "they never agreed"
+
     def test_a_link_that_leads_nowhere_is_an_error_and_not_the_end(self, stub: Stub) -> None:
         link = {"rel": "next", "href": "http://h/?page=2"}
         stub.nova = lambda _: (200, {"servers": [server(1)], "servers_links": [link]})
