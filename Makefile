@@ -2,13 +2,13 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test bench faults faults-selftest kills e2e-kind lint crds venv
+.PHONY: help up down demo test test-openstack bench faults faults-selftest kills e2e-kind lint crds venv
 
 help: ## show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-up: venv ## control plane, CRDs, moto and operator in the background; returns when the operator watches
-	@$(VENV)/python -m devenv up
+up: venv ## control plane, CRDs, moto and operator in the background; CLOUDS=openstack brings OpenStack up too
+	@CLOUDS="$(CLOUDS)" $(VENV)/python -m devenv up
 
 down: ## end what `make up` started, and forget its cluster and its simulated clouds
 	@$(PYTHON) -m devenv down
@@ -19,6 +19,11 @@ demo: venv ## a virtual cluster across two clouds, from nothing: created, scaled
 test: venv ## all tests, unit to end-to-end
 	@$(VENV)/python -m devenv tools
 	@$(VENV)/pytest -n auto --dist worksteal tests/unit; units=$$?; $(VENV)/pytest --ignore=tests/unit && exit $$units
+
+test-openstack: venv ## the tests on OpenStack's real services, which are installed into the cache; takes a while
+	@$(VENV)/python -m devenv tools
+	@$(VENV)/python -m devenv.openstack_toolchain
+	@$(VENV)/pytest -m openstack tests
 
 bench: venv ## what 10,000 VMs cost, in seven measurements; SCALE=100 takes a minute or two
 	@$(VENV)/python -m bench $(SCALE)

@@ -1,4 +1,5 @@
-"""`make up` and `make down`: control plane, CRDs, moto and operator in the background, their files in `.local`.
+"""`make up` and `make down`: control plane, CRDs, moto and operator in the background, their files in `.local`; with
+CLOUDS=openstack a region of OpenStack too.
 
 Done again, `up` starts only what is dead. `down` ends all of it and forgets the cluster and the simulated clouds; the
 logs stay until the next `up`.
@@ -6,12 +7,13 @@ logs stay until the next `up`.
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import sys
 from pathlib import Path
 
-from devenv import access, controlplane
+from devenv import access, controlplane, openstack_toolchain
 from devenv.controlplane import ControlPlane
 from devenv.controlplane.assets import free_port
 from devenv.failure import Failure
@@ -19,7 +21,7 @@ from devenv.files import locked, write
 from devenv.process import Process, Supervisor
 
 # Whoever uses another ends before it.
-_STOP_ORDER = ("operator", "moto", "controllers", "controlplane", "etcd")
+_STOP_ORDER = ("operator", "moto", "openstack", "controllers", "controlplane", "etcd")
 
 
 def up(root: Path, moto_port: int = 5000) -> None:
@@ -29,7 +31,7 @@ def up(root: Path, moto_port: int = 5000) -> None:
         supervisor = Supervisor(local)
         plane = controlplane.choose(supervisor)
         link(plane.kubectl_program, local / "bin" / "kubectl")
-        moto = _start_moto(supervisor, root, moto_port)
+        clouds = (*_start_moto(supervisor, root, moto_port), *_start_openstack(supervisor, root))
         plane.start()
         if plane.kubeconfig != local / "kubeconfig":
             write(local / "kubeconfig", plane.kubectl("config", "view", "--raw", "--flatten", check=True).stdout)
@@ -38,7 +40,7 @@ def up(root: Path, moto_port: int = 5000) -> None:
         kubeconfig = access.kubeconfig(plane, "all_in_one", local / "operator.kubeconfig")
         operator = operator_process(root, local, kubeconfig)
         supervisor.start(operator)
-        for process in (*moto, operator):
+        for process in (*clouds, operator):
             supervisor.wait_ready(process)
     print("up: the operator watches all namespaces. Look with")
     print("    export KUBECONFIG=$PWD/.local/kubeconfig PATH=$PWD/.local/bin:$PATH")
@@ -88,6 +90,17 @@ def _start_moto(supervisor: Supervisor, root: Path, port: int) -> tuple[Process,
         return ()
     supervisor.start(moto)
     return (moto,)
+
+
+def _start_openstack(supervisor: Supervisor, root: Path) -> tuple[Process, ...]:
+    """Where $CLOUDS asks for it."""
+    if "openstack" not in os.environ.get("CLOUDS", "").split():
+        return ()
+    openstack_toolchain.installed()  # which takes longer than a start may
+    state = supervisor.directory / "openstack"
+    openstack = Process("openstack", [sys.executable, "-m", "devenv.openstack", str(state)], directory=root)
+    supervisor.start(openstack)
+    return (openstack,)
 
 
 def listens(port: int) -> bool:

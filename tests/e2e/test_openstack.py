@@ -1,0 +1,244 @@
+"""The example's cluster over real OpenStack regions: the first is full by its project's quota, the rest goes elsewhere.
+
+What is true there is read by the cloud's administrator, over HTTP. The tests of the class look at one cluster's life,
+in their order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import yaml
+
+from devenv.openstack import OpenStack
+from devenv.openstack_client import OpenStackClient, Project
+from devenv.openstack_seed import BIG
+from devenv.stage import ROOT, Stage
+from tests.e2e.world import Manifest, World, until, world_on
+
+pytestmark = pytest.mark.openstack
+
+ACCOUNTS = ROOT / "examples" / "openstack" / "1-accounts.yaml"
+AT_HOME = {"home master": 1, "home worker": 3}
+PATIENCE = 300.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """One of nova's, that of a VM of ours."""
+
+    region: str
+    found: dict[str, Any] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return str(self.found["metadata"]["cloudherd-name"])
+
+    @property
+    def service(self) -> str:
+        return self.name.split("-")[1]
+
+    @property
+    def address(self) -> str:
+        return str(self.found["addresses"]["shared"][0]["addr"])
+
+
+@dataclass
+class Scene:
+    """A world whose account `home`, and `aws` too where `two_regions`, are projects at OpenStack."""
+
+    world: World
+    cloud: OpenStack
+    home: Project
+    second: Project
+    two_regions: bool = False
+
+    def accounts(self, **home: Any) -> list[Manifest]:
+        """The example's; `home` goes into that account's spec."""
+        documents: list[Manifest] = [
+            one for one in yaml.safe_load_all(ACCOUNTS.read_text()) if one["kind"] != "Namespace"
+        ]
+        found = {f"{one['kind']} {one['metadata']['name']}": one for one in documents}
+        for one in documents:
+            one["metadata"]["namespace"] = self.world.namespace
+        elsewhere = {"RegionOne": "RegionTwo"} if self.two_regions else {}
+        openstack, aws = found["CloudAccount home"]["spec"], found["CloudAccount aws"]["spec"]
+        openstack |= {"endpoint": self.cloud.url, "changingPollInterval": "1s", "pollInterval": "10s"}
+        found["Secret openstack-keys"]["stringData"] = self.cloud.admin().application_credential(self.home)
+        if self.two_regions:
+            aws.clear()
+            aws |= {**openstack, "region": elsewhere[openstack["region"]], "credentialsRef": {"name": "aws-keys"}}
+            found["Secret aws-keys"]["stringData"] = self.second.keys
+        else:
+            aws |= {"endpoint": self.world.front.url, "changingPollInterval": "1s"}
+        openstack |= home
+        return documents
+
+    def apply(self, *, workers: int = 10, **home: Any) -> None:
+        contexts = [self.world.example("Context", name) for name in ("condor-master", "condor-worker")]
+        secret = self.world.example("Secret", "condor-secrets")
+        self.world.apply(*self.accounts(**home), *contexts, secret, self.world.cluster(workers))
+
+    def admin(self, region: str) -> OpenStackClient:
+        return self.cloud.admin(region)
+
+    def servers(self, region: str = "RegionOne", *, also_deleted: bool = False) -> list[Server]:
+        """Of the account there: `home` in the first region, `aws` in the second."""
+        project = self.home if region == "RegionOne" else self.second
+        found = self.admin(region).servers(project, deleted=also_deleted).values()
+        return [Server(region, one) for one in found if "cloudherd-name" in one["metadata"]]
+
+    def user_data(self, server: Server) -> str:
+        return self.admin(server.region).user_data(server.found["id"]).decode()
+
+    def counts(self) -> dict[str, int]:
+        """Living VMs by account and service, read at the clouds."""
+        living = [f"home {one.service}" for one in self.servers()]
+        if self.two_regions:
+            living += [f"aws {one.service}" for one in self.servers("RegionTwo")]
+        return dict(Counter(living)) | self.world.counts()
+
+
+@contextmanager
+def scene_on(stage: Stage, cloud: OpenStack, *, two_regions: bool = False) -> Iterator[Scene]:
+    stage.run_operators()
+    home = cloud.admin().new_project(instances=4)
+    second = cloud.admin("RegionTwo").new_project(instances=20)
+    with world_on(stage) as world:
+        scene = Scene(world, cloud, home, second, two_regions)
+        yield scene
+    assert scene.counts() == {}, "servers outlived their records"
+
+
+@pytest.fixture
+def scene(stage: Stage, openstack: OpenStack) -> Iterator[Scene]:
+    with scene_on(stage, openstack) as found:
+        yield found
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["OpenStack and EC2", "two OpenStack regions"])
+def twelve(stage: Stage, openstack: OpenStack, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """The example's cluster, all of it ready."""
+    with scene_on(stage, openstack, two_regions=request.param) as found:
+        found.apply()
+        found.world.wait_ready(within=PATIENCE, master=2, worker=10)
+        yield found
+
+
+class TestTheMainJob:
+    @pytest.fixture
+    def scene(self, twelve: Scene) -> Scene:
+        return twelve
+
+    def test_twelve_vms_four_at_home_as_its_quota_says_and_eight_elsewhere(self, scene: Scene) -> None:
+        assert scene.counts() == {**AT_HOME, "aws master": 1, "aws worker": 7}
+        assert {one.found["status"] for one in scene.servers()} == {"ACTIVE"}
+
+    def test_the_account_is_full_by_its_limits_before_it_is_refused(self, scene: Scene) -> None:
+        assert len(scene.servers(also_deleted=True)) == 4, "none was made in vain"
+        assert scene.world.events("CloudFull") == []
+        home = scene.world.one("cloudaccount", "home")
+        assert home is not None
+        assert (home["status"]["limit"]["instances"], home["status"]["used"]["instances"]) == (4, 4)
+        capacity = scene.world.condition("cloudaccount", "home", "CapacityAvailable")
+        assert (capacity["status"], capacity["reason"]) == ("False", "LimitReached")
+        assert "full" not in home["status"]
+
+    def test_every_worker_is_told_of_the_master_beside_it(self, scene: Scene) -> None:
+        for region in ("RegionOne", "RegionTwo") if scene.two_regions else ("RegionOne",):
+            servers = scene.servers(region)
+            (master,) = [one for one in servers if one.service == "master"]
+            assert "COLLECTOR_NAME = physics" in scene.user_data(master)
+            for worker in servers:
+                if worker is not master:
+                    assert f"CONDOR_HOST = {master.address}\n" in scene.user_data(worker)
+
+    def test_names_and_tags_say_whose_a_server_is(self, scene: Scene) -> None:
+        instances = {one["metadata"]["name"]: one for one in scene.world.get("instances")}
+        for one in scene.servers():
+            instance = instances[one.name]
+            assert one.found["name"] == f"{one.name}-{instance['spec']['id'][:8]}"
+            assert instance["status"]["providerID"] == f"openstack://{scene.home.id}.RegionOne/{one.found['id']}"
+            assert instance["status"]["addresses"]["private"] == [one.address]
+            assert one.found["metadata"]["cloudherd-account"] == f"{scene.world.namespace}.home"
+            assert one.found["metadata"]["cloudherd-id"] == instance["spec"]["id"]
+
+    def test_other_peoples_servers_count_and_are_not_touched(self, scene: Scene) -> None:
+        client = scene.cloud.admin().of(scene.second if scene.two_regions else scene.home)
+        region = "RegionTwo" if scene.two_regions else "RegionOne"
+        if not scene.two_regions:
+            scene.admin(region).limit(scene.home, instances=5)
+        theirs = client.at(region).launch("theirs")
+        account = "aws" if scene.two_regions else "home"
+        until("it counts", lambda: foreign(scene.world, account) == 1)
+        scene.world.delete("virtualcluster", "batch")
+        scene.world.wait_gone("virtualcluster", "batch", within=PATIENCE)
+        left = scene.admin(region).servers(scene.second if scene.two_regions else scene.home)
+        assert set(left) == {theirs}, "all of ours are gone, with the cluster; theirs is not"
+        scene.admin(region).call("DELETE", "compute", f"/servers/{theirs}")
+        project = scene.second if scene.two_regions else scene.home
+        until("its end", lambda: not scene.admin(region).servers(project))
+
+
+def foreign(world: World, account: str) -> int:
+    found = world.one("cloudaccount", account) or {}
+    return int(found["status"].get("foreign", {}).get("instances", 0))
+
+
+def test_where_there_is_no_host_the_rest_goes_elsewhere_and_what_came_to_nothing_is_ended(scene: Scene) -> None:
+    """Two of the big flavor find a place in the region."""
+    scene.admin("RegionOne").limit(scene.home, instances=-1, cores=-1, ram=-1)
+    scene.apply(workers=4, flavors={"small": BIG})
+    scene.world.wait_ready(within=PATIENCE, master=2, worker=4)
+    assert scene.counts() == {"home master": 1, "home worker": 1, "aws master": 1, "aws worker": 3}
+    assert {one.found["status"] for one in scene.servers()} == {"ACTIVE"}
+    assert len(scene.servers(also_deleted=True)) > 2, "nova took more than it could place"
+    home = scene.world.one("cloudaccount", "home")
+    assert home is not None
+    assert [(mark["flavor"], mark["reason"]) for mark in home["status"]["full"]] == [(BIG, "CloudFull")]
+
+
+def test_a_quota_that_is_lowered_below_what_runs_ends_nothing(scene: Scene) -> None:
+    scene.apply(workers=3)
+    scene.world.wait_ready(within=PATIENCE, master=1, worker=3)
+    before = {one.found["id"] for one in scene.servers()}
+    scene.admin("RegionOne").limit(scene.home, instances=2)
+    scene.world.merge("virtualcluster", "batch", {"spec": scene.world.cluster(5)["spec"]})
+    scene.world.wait_ready(within=PATIENCE, master=2, worker=5)
+    assert {one.found["id"] for one in scene.servers()} == before
+
+
+def test_while_keystone_is_down_nothing_is_lost_or_doubled(scene: Scene) -> None:
+    """In the region whose nova asks keystone about every token."""
+    admin = scene.admin("RegionTwo")
+    admin.limit(scene.home, instances=20)
+    scene.apply(workers=2, region="RegionTwo")
+    scene.world.wait_ready(within=PATIENCE, master=1, worker=2)
+    before = set(admin.servers(scene.home))
+    scene.cloud.stop_keystone()
+    try:
+        until("the account says so", lambda: unreachable(scene.world))
+        scene.world.merge("virtualcluster", "batch", {"spec": scene.world.cluster(4)["spec"]})
+        until("the new ones are recorded", lambda: len(scene.world.get("instances")) == 5)
+    finally:
+        scene.cloud.start_keystone()
+    scene.world.wait_ready(within=PATIENCE, master=1, worker=4)
+    after = admin.servers(scene.home)
+    assert before < set(after)
+    assert Counter(one["metadata"]["cloudherd-name"].split("-")[1] for one in after.values()) == {
+        "master": 1,
+        "worker": 4,
+    }
+    scene.world.delete("virtualcluster", "batch")
+    scene.world.wait_gone("virtualcluster", "batch", within=PATIENCE)
+    assert admin.servers(scene.home) == {}
+
+
+def unreachable(world: World) -> bool:
+    ready = world.condition("cloudaccount", "home", "Ready")
+    return (ready["status"], ready["reason"]) == ("False", "Unreachable")
