@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import logging
 import os
 import platform
@@ -35,6 +36,8 @@ from controllers.system import SystemClock, SystemRandom
 
 log = logging.getLogger(__name__)
 
+GARBAGE = (10_000, 20, 20)
+"""gc's thresholds: ten thousand Instances are a million objects, and each call to the API server leaves some more."""
 LOGIN_LIFETIME = timedelta(minutes=10)
 """Tokens are rotated: kopf asks anew when its own has grown so old."""
 
@@ -71,6 +74,7 @@ class Process:
             loops += roles.agent_loops(self, HttpKubeApi(connection, "cloudherd-agent"))
         await self.store.wait_synced()
         log.info("everything is listed: %s", ", ".join(kind.plural for kind in self.reads))
+        _rarely_collect()
         if self.settings.ready_file:
             self.settings.ready_file.write_text("ready\n")
         if self.settings.lease:
@@ -130,6 +134,13 @@ def login_info(configuration: Any) -> kopf.ConnectionInfo:
         private_key_path=configuration.key_file,
         expiration=datetime.now(UTC) + LOGIN_LIFETIME,
     )
+
+
+def _rarely_collect() -> None:
+    """Looks for garbage more seldom, and never among what is there now: code, and objects that mostly stay."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
 
 
 async def _together(loops: Sequence[Callable[[], Awaitable[None]]]) -> None:
