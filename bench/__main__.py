@@ -29,11 +29,11 @@ HERE = Path(__file__).parent
 LEAST = 100
 
 
-async def measure(scale: int, directory: Path, progress: Progress) -> report.Results:
-    """All seven, in an order in which each finds what it needs."""
+async def measure(scale: int, directory: Path, progress: Progress, results: report.Results) -> None:
+    """All seven, in an order in which each finds what it needs; what was measured is in `results` however that ends."""
     small = scale < 10_000
     lab = Lab(directory / "lab", scale, "10s" if small else "60s", progress)
-    results: report.Results = {
+    results |= {
         "scale": scale,
         "revision": report.revision(HERE.parent),
         "machine": report.machine(),
@@ -63,7 +63,6 @@ async def measure(scale: int, directory: Path, progress: Progress) -> report.Res
             results["convergeOne"] = await _converge("one", lab, client, directory)
             progress.step("teardown, one cluster")
             results["teardownOne"] = {"what": "of one", **await teardown(lab, client)}
-    return results
 
 
 async def _converge(what: str, lab: Lab, client: Client, directory: Path) -> report.Results:
@@ -87,16 +86,18 @@ def main() -> int:
     if given.scale < LEAST or given.scale % LEAST:
         print(f"bench: SCALE is {given.scale}, but must be a multiple of {LEAST}", file=sys.stderr)
         return 2
-    progress = Progress()
+    progress, results = Progress(), report.Results()
     try:
         with tempfile.TemporaryDirectory(prefix="cloudherd-bench-") as directory:
-            results = asyncio.run(measure(given.scale, Path(directory), progress))
+            asyncio.run(measure(given.scale, Path(directory), progress, results))
     except Failure as failure:
         print(f"bench: {failure}", file=sys.stderr)
         return 1
-    progress.end()
-    report.write(results, given.results)
-    print(report.table(results))
+    finally:
+        progress.end()
+        if "plan" in results:
+            report.write(results, given.results)
+            print(report.table(results))
     return 0
 
 
