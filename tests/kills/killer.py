@@ -16,10 +16,10 @@ from tests.kills.watch import Watch
 
 CLOCK = 0.4
 """The share of operators that die by the clock."""
-LIFE = 2.0
+LIFE = 1.2
 """Seconds: how long beyond its start such an one may live."""
 MOST_DEEDS = 8
-HEARD = 0.4
+HEARD = 0.3
 """Seconds: what an operator may still hear and write after the deed that is its last."""
 IDLE = 4.0
 """Seconds without the deed that was waited for."""

@@ -23,7 +23,7 @@ SETUPS: Mapping[str, Mapping[str, str]] = {
     "gateway and agent": TWO_PROCESSES,
 }
 PER_ROUND = 12
-SLOWEST = 0.4
+SLOWEST = 0.8
 """Seconds that EC2 takes at most until it does what it is asked, and again until its answer arrives."""
 
 
