@@ -24,6 +24,7 @@ def decide(record: Instance, track: Track, view: View) -> Action:
     if record.deleting and record.annotation("abandon") == "true" and FINALIZER in record.metadata.finalizers:
         left = f" {record.status.provider_id} is left to itself" if record.status.provider_id else ""
         return Release(tell=f"Let go without its VM, as the annotation cloudherd.dev/abandon asks.{left}")
+    track.notice(record, view.monotonic)
     if view.monotonic < track.not_before:
         return Nothing(until=track.not_before)
     if record.deleting:
@@ -73,7 +74,7 @@ def _speaks_of(seen: Seen, track: Track, view: View) -> bool:
 
 
 def _speaks_from(track: Track, view: View) -> float:
-    since = track.first_seen if track.launched_at is None else track.launched_at
+    since = track.young_since()
     return since if track.sighted else since + view.capabilities.visibility_seconds
 
 
@@ -84,8 +85,7 @@ def _is_its(record: Instance, vm: VM, view: View) -> bool:
 
 def _conflict(vm: VM, track: Track, view: View) -> Action:
     """A VM without whole tags may still be getting them; one that names another owner never was ours."""
-    since = track.first_seen if track.launched_at is None else track.launched_at
-    patience = since + view.capabilities.visibility_seconds
+    patience = track.young_since() + view.capabilities.visibility_seconds
     if not bears_identity(vm.tags) and view.monotonic < patience:
         return Nothing(until=patience)
     return Lost("IdentityConflict", f"the VM {vm.id} does not bear this Instance's identity tags, so it is not touched")
@@ -105,16 +105,23 @@ def _starting(record: Instance, track: Track, view: View, seen: Seen) -> Action:
         return Report(
             False, "PredecessorRuns", f"the VM {predecessors[0].id} still bears this name under another id", tell=True
         )
-    return _launch(track.unsettled_since(record), view, seen)
+    return _launch(record, track, view, seen)
 
 
-def _launch(unsettled: float | None, view: View, seen: Seen) -> Action:
+def _launch(record: Instance, track: Track, view: View, seen: Seen) -> Action:
     """After an attempt of unknown outcome: with a token once a later listing lacks the VM, without one only when none
-    can come any more.
+    can come any more. Without one, a record that was there before us may have been restored: like a VM that seems
+    gone, its VM must be missing from a second listing after the visibility window.
     """
+    unsettled = track.unsettled_since(record)
     if view.capabilities.idempotency_token:
         return Launch() if unsettled is None or seen.begun > unsettled else NOTHING
-    settled = -1.0 if unsettled is None else unsettled + _late(view)
+    settled = -1.0
+    if unsettled is not None:
+        settled = unsettled + _late(view)
+    elif track.inherited:
+        track.missing_since = seen.begun if track.missing_since is None else track.missing_since
+        settled = track.missing_since + view.capabilities.visibility_seconds
     return Launch(claim=True) if seen.begun >= settled else Nothing(until=settled)
 
 

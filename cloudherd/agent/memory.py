@@ -68,7 +68,15 @@ class Track:
 
     first_seen: float
     inherited: bool = False
-    """Whether it was there before this process, so that an earlier one may have left a creation under way."""
+    """Whether it was there before this process, so that an earlier one may have left a creation under way, or its VM
+    may be there since before a restore.
+    """
+    missing_since: float | None = None
+    """The begin of the first complete listing without a VM of it."""
+    nameless: bool = False
+    """Whether its record named no VM when we last looked."""
+    named_at: float | None = None
+    """When the record, which we had seen without one, named a VM: of our own answer, or of another agent's."""
     launched_at: float | None = None
     """When a creation was answered with a VM."""
     unknown_at: float | None = None
@@ -87,6 +95,16 @@ class Track:
     loss: Lost | None = None
     not_before: float = 0
     failures: int = 0
+
+    def notice(self, record: Instance, monotonic: float) -> None:
+        named = bool(record.status.provider_id)
+        if named and self.nameless:
+            self.named_at = monotonic
+        self.nameless = not named
+
+    def young_since(self) -> float:
+        """From when on its VM may have been too young for a listing."""
+        return max(at for at in (self.first_seen, self.launched_at, self.named_at) if at is not None)
 
     def failed(self, monotonic: float, first: float, longest: float) -> float:
         """Waits longer after each failure in a row; returns until when."""

@@ -51,7 +51,8 @@ def _waiting(view: ClusterView, vms: Sequence[Vm], memory: Memory, monotonic: fl
     """Since when each Instance that has a VM waits to be ready. Where its account is not ready itself nobody can know,
     and the wait starts anew.
     """
-    waiting = [vm for vm in vms if vm.phase in ("Launching", "Running") and not vm.deleting and not vm.ready]
+    up = [vm for vm in vms if vm.phase in ("Launching", "Running") and not vm.deleting and not vm.ready]
+    waiting = [vm for vm in up if vm.instance.status.provider_id]  # what is claimed only has no VM yet
     accounts = {key: view.accounts.get(key) for key in {vm.account for vm in waiting}}
     usable = {key for key, account in accounts.items() if account and is_true(account.status.conditions, "Ready")}
     return {vm.uid: memory.waiting_since.get(vm.uid, monotonic) for vm in waiting if vm.account in usable}
@@ -122,7 +123,8 @@ def _from_status(view: ClusterView, now: float, monotonic: float) -> Failures:
     """What a gateway that has just started knows of closed sites. Which fixed service it was does not matter."""
     fixed = next((one.name for one in view.cluster.spec.services if one.fixed), None)
     return {
-        at: Failure(site.failures, monotonic + site.retry_after.timestamp() - now, "", edition(view, at))
+        # The clock by which it was written may have been wrong.
+        at: Failure(site.failures, monotonic + min(LONGEST, site.retry_after.timestamp() - now), "", edition(view, at))
         for site in view.cluster.status.sites
         if fixed and site.retry_after and site.retry_after.timestamp() > now
         for at in [(fixed, ObjectKey(site.account_ref.namespace, site.account_ref.name))]

@@ -65,6 +65,8 @@ class AccountLoop:
         """Of an Instance that is, or was, bound to this account."""
         if before is not None and (after is None or after.uid != before.uid):
             self._state.vanished(before.uid, self._now())
+            if isinstance(before, Instance) and not before.deleting:
+                self._state.torn.add(before.spec.id)
         if isinstance(after, Instance):
             if after.status.provider_id:
                 self._state.holders.add(after)

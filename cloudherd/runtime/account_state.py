@@ -123,6 +123,8 @@ class AccountState:
     ask_limits: bool = True
     inherits: bool = False
     """Whether Instances that are seen for the first time now were there before this process."""
+    torn: set[str] = field(default_factory=set)
+    """The ids of Instances that vanished behind our back: they may come back from a backup."""
     look_again: bool = False
     """Whether something has changed that concerns other Instances than the one at hand."""
     released: set[str] = field(default_factory=set)
@@ -141,7 +143,8 @@ class AccountState:
     def track(self, record: Instance, monotonic: float) -> Track:
         found = self.tracks.get(record.uid)
         if found is None:
-            found = self.tracks[record.uid] = Track(first_seen=monotonic, inherited=self.inherits)
+            known = self.inherits or record.spec.id in self.torn
+            found = self.tracks[record.uid] = Track(first_seen=monotonic, inherited=known)
         return found
 
     def vanished(self, uid: str, monotonic: float) -> None:

@@ -31,12 +31,19 @@ def hold(state: AccountState, parts: Parts, account: CloudAccount) -> str:
         return "MassLoss"
     if now < state.throttled.until or now < state.launches_denied.until:
         return "Throttled"
-    if not keeper.held(parts.store, account):
-        return "NotHeld"
+    if not _flavors_told(state, account) or not keeper.held(parts.store, account):
+        return "NotPrepared"
     seen = state.seen
     if seen is None or seen.begun < state.outdated_at or now - seen.begun > parse_duration(account.spec.poll_interval):
         return STALE
     return ""
+
+
+def _flavors_told(state: AccountState, account: CloudAccount) -> bool:
+    """Whether the account's status says what it offers, by which a launch is judged: after a restore not at once."""
+    sizes = state.facts.sizes
+    nothing_to_tell = sizes is not None and not sizes.keys() & set(account.spec.flavors.values())
+    return bool(account.status.flavors) or nothing_to_tell
 
 
 def is_moving(record: Instance, track: Track, action: Action, now: float) -> bool:

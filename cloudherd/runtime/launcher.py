@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloudherd.agent.actions import Launch, Report
 from cloudherd.agent.checks import objection, refused
@@ -137,6 +137,7 @@ class Launcher:
         state, track, record = self._state, due.track, due.record
         if due.claim:
             record = await self._claim(record)
+            due = replace(due, record=record)
             track.unknown_at = self._parts.clock.monotonic()
         began = self._parts.clock.monotonic()
         try:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cloudherd.agent.actions import Report
 from cloudherd.agent.instance_status import status_patch
 from cloudherd.api import Instance
+from cloudherd.api.conditions import find
 from cloudherd.runtime.account_state import AccountState, Parts
 from cloudherd.runtime.kinds import INSTANCE
-from cloudherd.runtime.records import Gone
+from cloudherd.runtime.ports import ApiError
+from cloudherd.runtime.records import TRIES, Gone
 
 
 class Reporter:
@@ -20,17 +24,43 @@ class Reporter:
         only.
         """
         current = self._parts.store.instance(record.key)
-        if current is not None and current.uid == record.uid:
-            record = current
-        patch = status_patch(record, report, self._parts.clock.now())
-        if patch is None:
+        if current is None or current.uid != record.uid:
+            current = record
+        if status_patch(current, report, self._parts.clock.now()) is None:
             return
         async with self._state.calls:
             try:
-                written = await self._parts.records.patch_status(INSTANCE, record, patch)
+                written = await self._write(record, current, report)
             except Gone:
                 if strict:
                     raise
                 return
-        if report.tell:
+        if written is not None and report.tell:
             await self._parts.events.emit(written, "Warning", report.reason, report.message)
+
+    async def _write(self, judged: Instance, current: Instance, report: Report) -> Instance | None:
+        """`judged` is the Instance that the report is on; what it has become meanwhile is not written over."""
+        records = self._parts.records
+        for attempt in range(TRIES):
+            patch = status_patch(current, _still_true(report, judged, current), self._parts.clock.now())
+            if patch is None:
+                return None
+            try:
+                return await records.patch_status_once(INSTANCE, current, patch)
+            except ApiError as error:
+                if error.reason != "Conflict" or attempt == TRIES - 1:
+                    raise
+            current = await records.read(INSTANCE, current)
+        raise AssertionError("unreachable")
+
+
+def _still_true(report: Report, judged: Instance, current: Instance) -> Report:
+    """That no VM can come of our attempt says nothing of another agent's, which was written down meanwhile."""
+    if report.launched is False and _launched(judged) != _launched(current):
+        return replace(report, launched=None)
+    return report
+
+
+def _launched(record: Instance) -> str:
+    found = find(record.status.conditions, "Launched")
+    return found.status if found else ""

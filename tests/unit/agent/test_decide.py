@@ -27,6 +27,28 @@ def track(**more: object) -> Track:
     return Track(**{"first_seen": 0.0, **more})  # type: ignore[arg-type]
 
 
+# -- what others did before us, or beside us
+
+
+def test_without_tokens_a_record_from_before_us_needs_two_listings_without_its_vm() -> None:
+    restored = track(inherited=True)
+    later = view(seen(begun=NOW + 60), capabilities=WITHOUT_TOKENS, monotonic=NOW + 61)
+    assert decide(record(), restored, view(seen(), capabilities=WITHOUT_TOKENS)) == Nothing(until=NOW + 60)
+    assert decide(record(), restored, later) == Launch(claim=True)
+
+
+def test_with_tokens_it_is_launched_at_once_for_that_finds_the_vm() -> None:
+    assert decide(record(), track(inherited=True), view(seen())) == Launch()
+
+
+def test_a_vm_that_another_agent_launched_is_as_young_as_its_name_is_to_us() -> None:
+    ours, status = track(), up(phase="Launching")
+    decide(record(), ours, view(seen(), hold="Throttled"))
+    assert decide(record(status=status), ours, view(seen(begun=NOW + 1))) == Nothing(until=NOW + 61)
+    later = view(seen(begun=NOW + 62), monotonic=NOW + 62)
+    assert decide(record(status=status), ours, later) == LookUp("i-1")
+
+
 # -- starting
 
 

@@ -127,6 +127,18 @@ def test_only_what_has_a_vm_and_is_not_ready_waits(phase: str) -> None:
     assert not see(instance("batch-master-0", phase="Launching", deleting=True)).waiting_since
 
 
+def test_what_is_claimed_only_has_no_vm_yet() -> None:
+    born = instance("batch-master-0", phase="Launching")
+    claimed = born.model_copy(update={"status": born.status.model_copy(update={"provider_id": None})})
+    assert not see(claimed).waiting_since
+
+
+def test_a_wall_clock_that_was_wrong_closes_no_site_for_longer_than_half_an_hour() -> None:
+    site = {"accountRef": {"namespace": "physics", "name": "home"}, "state": "Closed", "failures": 4}
+    memory = see(sites=[site | {"retryAfter": at(6 * 3600)}])
+    assert [one.until for one in memory.failures.values()] == [1800.0]
+
+
 def test_a_gateway_that_has_just_started_knows_closed_sites_from_the_status() -> None:
     site = {"accountRef": {"namespace": "physics", "name": "home"}, "state": "Closed", "failures": 4}
     memory = see(sites=[site | {"retryAfter": at(90)}])

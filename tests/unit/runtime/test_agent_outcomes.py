@@ -79,7 +79,7 @@ async def test_a_launch_that_nobody_was_asked_for_leaves_no_doubt(capabilities: 
 @on_virtual_time
 async def test_without_tokens_the_instance_is_claimed_before_the_call() -> None:
     async with agent_at_work(capabilities=NO_TOKENS, latency=3) as world:
-        await world.clock.advance(10)
+        await world.clock.advance(20)
         await world.instance("batch-worker-0")
         await world.clock.advance(1)
         launched = world.records()["batch-worker-0"].condition("Launched")
@@ -233,6 +233,22 @@ async def test_objects_restored_without_status_find_their_vms() -> None:
         await world.clock.until(world.all_are("Ready", 6), within=120)
         await world.clock.advance(4000)
         assert (world.home.count("create_vm"), world.home.count("destroy_vm")) == (creations, ends)
+
+
+@on_virtual_time
+async def test_an_account_restored_without_status_refuses_nobody_before_it_knows_its_flavors() -> None:
+    async with agent_at_work() as world:
+        await world.instance("batch-worker-0", flavor="f-1")
+        await world.clock.until(world.all_are("Ready", 1))
+        await world.kill()
+        for kind, name in ((kinds.CLOUD_ACCOUNT, "home"), (kinds.INSTANCE, "batch-worker-0")):
+            bare = {"flavors": None, "conditions": None, "providerID": None, "phase": "Pending", "scope": None}
+            await world.user.patch(kind, NAMESPACE, name, {"status": bare}, subresource="status")
+        world.home.hidden |= set(world.home.machines)
+        loses_replies(world.home, of="sizes")
+        world.start()
+        await world.clock.until(world.all_are("Ready", 1), within=120)
+        assert len(world.home.machines) == 1
 
 
 @on_virtual_time
