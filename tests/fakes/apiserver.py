@@ -94,9 +94,10 @@ class SimulatedServer:
         if self.fault:
             await self.fault(call, "before")
         check_served(call.kind)
+        before = self.version
         answer = action()
-        if call.verb in WRITES:
-            for watch in self._watches:
+        for watch in self._watches if self.version > before else ():
+            if self.objects.changes(watch.kind, before):
                 watch.wake.set()
         if self.fault:
             await self.fault(call, "after")
@@ -104,7 +105,7 @@ class SimulatedServer:
 
     async def watch(self, kind: Kind, since: int) -> AsyncGenerator[WatchEvent, None]:
         now = self.clock.monotonic
-        watch = _Watch(now(), now() + self.random.uniform(*WATCH_SECONDS))
+        watch = _Watch(kind, now(), now() + self.random.uniform(*WATCH_SECONDS))
         self._watches[watch] = None
         began = since
         try:
@@ -135,7 +136,8 @@ class _Watch:
     none where nothing is newer than what the watch began with.
     """
 
-    def __init__(self, now: float, ends_at: float) -> None:
+    def __init__(self, kind: Kind, now: float, ends_at: float) -> None:
+        self.kind = kind
         self.wake = asyncio.Event()
         self.closed = False
         self.hung = False

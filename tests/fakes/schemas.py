@@ -5,8 +5,9 @@ The CEL rules are not evaluated.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 from cloudherd.api.meta import GROUP
 from cloudherd.runtime.ports import ApiError, Kind, Object
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CRDS = Path(__file__).parents[2] / "crds"
 _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
@@ -31,7 +33,7 @@ _ROOT = ("apiVersion", "kind", "metadata")
 @cache
 def _versions() -> dict[str, Any]:
     """The served version of every CRD, by plural."""
-    crds = [yaml.safe_load(path.read_text()) for path in sorted(_CRDS.glob("*.yaml"))]
+    crds = [yaml.load(path.read_text(), _LOADER) for path in sorted(_CRDS.glob("*.yaml"))]
     return {crd["spec"]["names"]["plural"]: crd["spec"]["versions"][0] for crd in crds}
 
 
@@ -47,14 +49,31 @@ def has_subresource(kind: Kind, name: str) -> bool:
 def conform(kind: Kind, obj: Object) -> None:
     """Prunes and completes an object of one of our kinds, in place. Invalid where it breaks its schema."""
     schema = _versions()[kind.plural]["schema"]["openAPIV3Schema"]
+    fields = {key: child for key, child in schema["properties"].items() if key not in _ROOT}
     root = {key: obj.pop(key) for key in _ROOT if key in obj}
-    _prune(schema, obj)
-    _default(schema, obj)
+    given = {key: obj.get(key) for key, child in fields.items() if key in obj or child.get("default") is not None}
+    obj.clear()
+    problems = [f".{key}: required" for key in schema.get("required", ()) if key not in given]
+    for key, value in given.items():
+        default = fields[key].get("default")
+        text, wrong = _conformed(kind.plural, key, json.dumps(default if value is None else value))
+        obj[key] = json.loads(text)
+        problems += wrong
     name = schema["properties"]["metadata"]["properties"]["name"]
-    problems = [*_problems(schema, obj, ""), *_problems(name, root["metadata"]["name"], ".metadata.name")]
+    problems += _problems(name, root["metadata"]["name"], ".metadata.name")
     obj |= root
     if problems:
         raise ApiError("Invalid", f'{kind.kind} "{root["metadata"]["name"]}" is invalid: {", ".join(problems)}', 422)
+
+
+@lru_cache(maxsize=8192)
+def _conformed(plural: str, field: str, text: str) -> tuple[str, tuple[str, ...]]:
+    """A field of an object, pruned and completed, and what is wrong with it: most writes leave most of them alone."""
+    schema = _versions()[plural]["schema"]["openAPIV3Schema"]["properties"][field]
+    value = json.loads(text)
+    _prune(schema, value)
+    _default(schema, value)
+    return json.dumps(value), tuple(_problems(schema, value, f".{field}"))
 
 
 def _children(schema: Any, value: Any) -> Iterator[tuple[Any, Any]]:
