@@ -6,6 +6,7 @@ environment. A single seed of a single case tells its whole story with STORY=1.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -77,6 +78,7 @@ def outcomes(cases: list[Case], seeds: range, until: float) -> Iterator[Outcome]
 def chunk(name: str, seeds: range, until: float) -> list[Outcome]:
     """Some runs, in a process of their own. Stories are kept of violations only."""
     logging.disable(logging.WARNING)
+    gc.set_threshold(200_000)
     case = next(case for case in CASES if case.name == name)
     done = []
     for seed in seeds:

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from cloudherd.runtime import kinds
 from cloudherd.runtime.ports import Object
 from tests.fakes.apiserver import WRITES
-from tests.faults.manifests import NAMESPACE, SECRET_TEXT, secret
+from tests.faults.manifests import NAMESPACE, SECRET_TEXT
+from tests.faults.operators import SYSTEM
+from tests.faults.troubles import right_keys
 from tests.faults.truth import (
     account_of,
     asked_for,
@@ -22,6 +24,7 @@ from tests.faults.truth import (
     named,
     vm_of,
 )
+from tests.faults.users import readable, remove_forged
 from tests.faults.world import World
 
 BOUND = 3 * 3600.0
@@ -35,6 +38,7 @@ async def calm(world: World) -> None:
     """No fault strikes any more; clouds, credentials and quotas are as they should be."""
     world.story.tell("the faults stop")
     world.dice.rest()
+    world.wall.ahead = 0.0
     for operator in world.operators:
         operator.cut(0)
         for wire in operator.wires.values():
@@ -48,12 +52,15 @@ async def calm(world: World) -> None:
         if account in world.names(kinds.CLOUD_ACCOUNT):
             body = {"spec": {"unschedulable": False, "quota": {"instances": None}}}
             await world.change(kinds.CLOUD_ACCOUNT, account, body)
-            key = min(sky.keys)
-            await world.change(kinds.SECRET, f"{account}-keys", {"data": secret("", key=key)["data"]})
+            await right_keys(world, account)
+    await readable(world)
+    await remove_forged(world)
     for cluster in world.names(kinds.VIRTUAL_CLUSTER):
         # What OnDelete leaves standing is no fault of anybody's.
         body = {"spec": {"paused": False, "updateStrategy": {"type": "RollingUpdate"}}}
         await world.change(kinds.VIRTUAL_CLUSTER, cluster, body)
+    # A list that was cut short is found out by the next one only, so that every watch has to begin with one.
+    await world.user.create(kinds.CONFIG_MAP, {"metadata": {"name": "storm-over", "namespace": SYSTEM}})
     world.server.compact()
     world.server.close_watches()
 

@@ -31,6 +31,7 @@ USUAL: Mapping[str, float] = {
     "cloud: throttled": 0.02,
     "cloud: call failed": 0.02,
     "cloud: answer lost": 0.03,
+    "cloud: request sent twice": 0.02,
     "cloud: listing truncated": 0.03,
     "cloud: pages twice": 0.05,
     "cloud: VM hidden": 0.03,
@@ -62,8 +63,9 @@ class Dice:
         return True
 
     def count(self, fault: str) -> None:
-        """A fault that a script brings about itself."""
-        self.counts[fault] += 1
+        """A fault that a script brings about itself, or that shows what a cloud is like."""
+        if not self.resting:
+            self.counts[fault] += 1
 
     def rest(self) -> None:
         """No fault strikes any more."""

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cloudherd.runtime import kinds
+from cloudherd.runtime.installation import NAME as CONFIG
+from cloudherd.runtime.installation import TAKE_OVER
 from cloudherd.runtime.ports import Kind, Object
 from tests.fakes.objects import Objects
-from tests.faults.truth import Named, Unit, account_of, asked_for, named, surge_of, vm_of
+from tests.faults.truth import NEWER, Named, Unit, account_of, asked_for, deleting, named, surge_of, vm_of
 
-FOLLOWED = (kinds.VIRTUAL_CLUSTER, kinds.CLUSTER_SERVICE, kinds.CLOUD_ACCOUNT, kinds.INSTANCE)
+FOLLOWED = (kinds.VIRTUAL_CLUSTER, kinds.CLUSTER_SERVICE, kinds.CLOUD_ACCOUNT, kinds.INSTANCE, kinds.CONFIG_MAP)
 ENDLESS = 10**9
 
 
@@ -29,6 +31,9 @@ class Record:
     vm_id: str = ""
     """The VM that it named last."""
     uids: set[str] = field(default_factory=set)
+    unreadable_since: float | None = None
+    forced: bool = False
+    """Whether it went without a word, by force or with a data base that was set back: its VM is nobody's then."""
 
 
 class Timeline:
@@ -69,6 +74,8 @@ class History:
         self.records: dict[str, Record] = {}
         self.ceilings: dict[Unit, Timeline] = defaultdict(Timeline)
         self.quotas: dict[str, Timeline] = defaultdict(Timeline)
+        self.homeless_since: float | None = 0.0
+        """Since when no installation of this very cluster is there, by whose ID its VMs are known; None: it is."""
         self.listeners: list[Change] = []
 
     def follow(self) -> None:
@@ -89,6 +96,10 @@ class History:
         elif kind == kinds.CLOUD_ACCOUNT:
             quota = obj["spec"].get("quota", {}).get("instances")
             self.quotas[".".join(key)].set(self._now(), ENDLESS if gone or quota is None else int(quota))
+            for namespace, name in self.current[kinds.VIRTUAL_CLUSTER] if before is None else ():
+                self._count(namespace, name)
+        elif kind == kinds.CONFIG_MAP:
+            self._installation(current.get((key[0], CONFIG)))
         else:
             cluster = key[1] if kind == kinds.VIRTUAL_CLUSTER else obj["spec"]["clusterName"]
             self._count(key[0], cluster)
@@ -104,7 +115,27 @@ class History:
             assert key[0] == unit.namespace
         record.now, record.vm_id = after, vm_of(obj)
         record.gone_at = None if after else self._now()
+        record.forced = after is None and not deleting(obj)
         record.uids.add(obj["metadata"]["uid"])
+        since = self._now() if record.unreadable_since is None else record.unreadable_since
+        record.unreadable_since = since if NEWER in obj["metadata"].get("annotations", {}) else None
+
+    def _installation(self, config: Object | None) -> None:
+        system = self.get(kinds.NAMESPACE, "", "kube-system")
+        assert system is not None
+        uid = system["metadata"]["uid"]
+        told = (config or {}).get("metadata", {}).get("annotations", {}).get(TAKE_OVER)
+        at_home = config is not None and uid in (config["data"].get("kubeSystemUID"), told)
+        since = self._now() if self.homeless_since is None else self.homeless_since
+        self.homeless_since = None if at_home else since
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        """As the API server holds it now."""
+        return self._objects.get(kind, namespace, name)
+
+    def of_account(self, account: str) -> list[Record]:
+        """The records that stand and are bound to it, by `<namespace>.<name>`."""
+        return [one for one in self.records.values() if one.now is not None and one.account == account]
 
     def unit(self, key: Named, cluster: str, service: str, account: str) -> Unit:
         held = self.current[kinds.VIRTUAL_CLUSTER].get((key[0], cluster))

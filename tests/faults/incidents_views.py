@@ -7,7 +7,9 @@ from cloudherd.runtime.ports import Kind, Object
 from tests.faults import manifests
 from tests.faults.operators import Operator
 from tests.faults.scenes import away, background, begin, clouds, end, ready, scale, tally
+from tests.faults.troubles import clock_set, moved
 from tests.faults.truth import condition, named
+from tests.faults.users import force, newer_version, remove
 from tests.faults.world import KINDS, World
 
 
@@ -31,7 +33,7 @@ async def stale_cache(world: World) -> None:
 
 
 async def bad_list_at_start(world: World) -> None:
-    """6: after a restart the API server's lists are empty, cut short, or fail."""
+    """6: after a restart the API server's lists are empty, cut short, or fail; some Instances are a newer version's."""
     clouds(world)
     await begin(world, workers=world.dice.number(2, 8), sites=world.dice.number(1, 2))
     made = sum(world.invariants.launches.values())
@@ -50,6 +52,10 @@ async def bad_list_at_start(world: World) -> None:
 
     world.on_start = spoil
     background(world, {"api: refused with 500": world.dice.one_of((0.0, 0.2))})
+    if world.dice.chance(0.4):
+        await newer_version(world)
+    if world.dice.chance(0.3):
+        await clock_set(world)
     await away(world, world.dice.skewed(1, 60))
     await world.clock.sleep(world.dice.between(60, 2400))
     world.on_start = lambda _: None
@@ -59,7 +65,9 @@ async def bad_list_at_start(world: World) -> None:
 
 
 async def restored(world: World) -> None:
-    """9: all objects come back from a backup: new UIDs, no status. Nothing is made at the clouds, nothing ended."""
+    """9: all objects come back from a backup, some into another cluster: new UIDs, no status. Nothing is made at the
+    clouds, nothing ended.
+    """
     clouds(world)
     await begin(world, sites=world.dice.number(1, 2))
     await world.clock.sleep(world.dice.skewed(1, 300))
@@ -67,7 +75,7 @@ async def restored(world: World) -> None:
     kept = [
         KINDS[name] for name in ("CloudAccount", "Secret", "Context", "ClusterService", "Instance", "VirtualCluster")
     ]
-    backup = [(kind, _bare(obj)) for kind in kept for obj in world.objects(kind)]
+    backup = [(kind, manifests.bare(obj)) for kind in kept for obj in world.objects(kind)]
     runs = world.dice.chance(0.3)
     if not runs:
         await away(world, 3600)
@@ -75,7 +83,7 @@ async def restored(world: World) -> None:
     world.dice.count("api: restored from a backup")
     for kind in reversed(kept):
         for obj in world.objects(kind):
-            await _remove(world, kind, obj)
+            await remove(world, kind, obj)
     await world.clock.sleep(world.dice.skewed(0.5, 60) if runs else world.dice.skewed(1, 3000))
     background(world, {}, share=0.2)
     if not world.home.capabilities.idempotency_token:
@@ -90,26 +98,20 @@ async def restored(world: World) -> None:
     world.story.tell("all objects are restored")
     if not world.operators:
         world.operate()
+    await _in_another_place(world)
     await world.clock.sleep(world.dice.skewed(10, 1200))
     await end(world)
     tally(world)
     assert sum(world.invariants.launches.values()) == made, "VMs were made after the restore"
 
 
-def _bare(obj: Object) -> Object:
-    """As a backup has it."""
-    kept = {key: value for key, value in obj.items() if key != "status"}
-    dropped = ("uid", "resourceVersion", "creationTimestamp", "generation")
-    return {**kept, "metadata": {key: value for key, value in obj["metadata"].items() if key not in dropped}}
-
-
-async def _remove(world: World, kind: Kind, obj: Object) -> None:
-    """Gone without a word, as with a data base that is set back."""
-    namespace, name = named(obj)
-    left = await world.user.get(kind, namespace, name)
-    if left is not None:
-        await world.user.patch(kind, namespace, name, {"metadata": {"finalizers": None}})
-        await world.user.delete(kind, namespace, name, uid=left["metadata"]["uid"])
+async def _in_another_place(world: World) -> None:
+    """Where objects are restored, the cluster and its hosts' clocks may be others too."""
+    if world.dice.chance(0.3):
+        world.downtime = (0.1, 30)
+        await moved(world)
+    if world.dice.chance(0.3):
+        await clock_set(world)
 
 
 async def names_reused(world: World) -> None:
@@ -124,13 +126,17 @@ async def names_reused(world: World) -> None:
     await begin(world, up=False)
     for _ in range(world.dice.number(1, 4)):
         await world.clock.sleep(world.dice.skewed(5, 300))
-        deed = world.dice.number(0, 2)
+        deed = world.dice.number(0, 3)
         if deed == 0:
             await world.delete(kinds.VIRTUAL_CLUSTER, "batch")
             await world.until(lambda: not world.names(kinds.VIRTUAL_CLUSTER), 3600, "the cluster is gone")
             await world.apply(manifests.cluster("batch", world.dice.number(1, 5), ["home"]))
         elif deed == 1:
             await world.delete(kinds.INSTANCE, world.dice.one_of(world.names(kinds.INSTANCE) or [""]))
+        elif deed == 2:
+            await force(world)
+            if world.dice.chance(0.5):
+                await away(world, world.dice.skewed(1, 300))
         else:
             for one in world.home.alive()[:1]:
                 world.dice.count("cloud: VM lost")

@@ -43,6 +43,39 @@ def account(name: str, **spec: Any) -> Object:
     )
 
 
+def user_data(name: str, namespace: str = NAMESPACE) -> Object:
+    return {
+        **secret(name, userData="#!/bin/sh\n"),
+        "metadata": {"name": name, "namespace": namespace},
+        "type": "cloudherd.dev/user-data",
+    }
+
+
+def instance(cluster: str, service: str, slot: int, id_: str, account: str = "home", **spec: Any) -> Object:
+    """As somebody writes it by hand."""
+    return _ours(
+        "Instance",
+        f"{cluster}-{service}-{slot}",
+        {
+            "id": id_,
+            "clusterName": cluster,
+            "serviceName": service,
+            "accountRef": {"namespace": NAMESPACE, "name": account},
+            "flavor": "sim.small",
+            "image": "sim-debian-12",
+            "revision": "1",
+            **spec,
+        },
+    )
+
+
+def bare(obj: Object) -> Object:
+    """As a backup has it."""
+    kept = {key: value for key, value in obj.items() if key != "status"}
+    dropped = ("uid", "resourceVersion", "creationTimestamp", "generation")
+    return {**kept, "metadata": {key: value for key, value in obj["metadata"].items() if key not in dropped}}
+
+
 def contexts() -> list[Object]:
     master = {"parameters": [{"name": "password", "required": True, "secret": True}]}
     worker = {"parameters": [{"name": "pool", "default": "one"}]}

@@ -5,6 +5,7 @@ Each changes the product in memory, for one process and as long as it is planted
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from itertools import count
 from math import inf
 from typing import Any
 from unittest.mock import patch
+from weakref import WeakKeyDictionary
 
 from cloudherd.agent import decide, seen, sweep
 from cloudherd.agent.actions import Nothing, Release
@@ -22,8 +24,13 @@ from cloudherd.api import Instance
 from cloudherd.plan import capacity, creation, outcomes, userdata
 from cloudherd.plan.amount import Amount
 from cloudherd.plan.records import Records
-from cloudherd.runtime import account_poll, calls, executor, keeper, launcher
-from cloudherd.runtime.kinds import CLOUD_ACCOUNT, INSTANCE
+from cloudherd.runtime import account_poll, brakes, calls, executor, keeper, launcher
+from cloudherd.runtime.installation import Installation
+from cloudherd.runtime.kinds import CLOUD_ACCOUNT, INSTANCE, SECRET
+from cloudherd.runtime.store import Store, Unreadable
+from cloudherd.runtime.user_data import UserData, UserDataMissing
+from tests.fakes.clock import EPOCH
+from tests.faults.operators import HostClock
 from tests.faults.world import World
 
 
@@ -141,6 +148,53 @@ def _with_heartbeat(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
+def _ages_outlive_the_process() -> Iterator[None]:
+    """As if the time of an orphan's first sight were written down somewhere."""
+    original, ages = sweep.sweep, WeakKeyDictionary[Any, dict[str, float]]()
+
+    def with_ages(seen_: Any, lookup: Any, records: Any, unreadable: Any, memory: Any, *rest: Any) -> Any:
+        kept = ages.setdefault(asyncio.get_running_loop(), {})
+        memory.since = {**kept, **memory.since}
+        due = original(seen_, lookup, records, unreadable, memory, *rest)
+        kept |= memory.since
+        return due
+
+    with patch.object(brakes, "sweep", with_ages):
+        yield
+
+
+async def _any_secret(self: Any, key: Any) -> bytes:
+    found = await self._api.get(SECRET, key.namespace, key.name)
+    if found is None:
+        raise UserDataMissing("there is none")
+    return str(found["data"]).encode()
+
+
+def _scope_forgotten(original: Callable[..., Any]) -> Callable[..., Any]:
+    def take(self: Any, listing: Any, begun: float, account: Any) -> None:
+        original(self, listing, begun, account)
+        self._state.scope = self._state.facts.scope = listing.scope
+        if self._state.facts.trouble and self._state.facts.trouble.reason == "AccountRepointed":
+            self._state.facts.trouble = None
+
+    return take
+
+
+async def _any_installation(self: Any, found: Any, _uid: str) -> None:
+    self.id = found["data"]["id"]
+
+
+def _unreadable_is_absent(original: Callable[..., Any]) -> Callable[..., Any]:
+    def offer(self: Any, plural: str, entry: Any) -> None:
+        if isinstance(entry, Unreadable):
+            self._put(plural, entry.key, None)
+        else:
+            original(self, plural, entry)
+
+    return offer
+
+
+@contextmanager
 def _first_neighbour() -> Iterator[None]:
     """Every site is told the addresses that were found first, wherever that was."""
     first: list[Any] = []
@@ -223,6 +277,32 @@ MUTANTS = (
         "credentials not held",
         ("way-out",),
         _patches((keeper, "held", lambda *_: True), (keeper, "settled", lambda *_: True)),
+    ),
+    Mutant("an orphan's age outlives the process", ("names-reused", "mix"), _ages_outlive_the_process),
+    Mutant(
+        "waits by the wall clock",
+        ("names-reused", "restored", "mix"),
+        _patches((HostClock, "monotonic", lambda self: self.now() - EPOCH)),
+    ),
+    Mutant("launches what no account offers", ("mix",), _patches((launcher, "objection", lambda *_: None))),
+    Mutant("boots with any Secret", ("mix",), _patches((UserData, "_read", _any_secret))),
+    Mutant(
+        "a repointed account is believed",
+        ("mix",),
+        _patches(
+            (account_poll.Poll, "_take", _scope_forgotten(account_poll.Poll._take)),
+            (decide, "elsewhere", lambda *_: False),
+        ),
+    ),
+    Mutant(
+        "another cluster's installation is used",
+        ("restored", "mix"),
+        _patches((Installation, "_judge", _any_installation)),
+    ),
+    Mutant(
+        "what cannot be read is absent",
+        ("bad-list-at-start", "mix"),
+        _patches((Store, "_offer", _unreadable_is_absent(Store._offer))),
     ),
     Mutant(
         "a heartbeat at every poll",

@@ -27,7 +27,7 @@ from cloudherd.runtime.store import Store
 from controllers.reflector import Reflector
 from tests.fakes.apiserver import SimulatedServer
 from tests.faults.dice import Dice
-from tests.faults.sky import Sky, Uplink
+from tests.faults.sky import BEYOND, Sky, Uplink
 from tests.faults.story import Story
 from tests.faults.wire import Wire
 
@@ -65,6 +65,23 @@ def _checked(spec: str) -> RenderResult:
     return check_context(ContextSpec.model_validate_json(spec))
 
 
+class HostClock:
+    """The clock of the host that operators run on: its wall clock may be set wrong by so many seconds."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.ahead = 0.0
+
+    def now(self) -> float:
+        return self._clock.now() + self.ahead
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
+
 class Operator:
     """`on_death` is told when it was killed; `on_end` when something of it ended by itself, which is a defect."""
 
@@ -86,6 +103,7 @@ class Operator:
         self._skies, self._clock, self._random, self._dice, self._story = skies, clock, random, dice, story
         self._settings = settings
         self.dead = False
+        self.started_at = asyncio.get_running_loop().time()
         self.on_death: Callable[[Operator], None] = lambda _: None
         self.on_end: Callable[[str], None] = lambda _: None
         self._tasks: list[asyncio.Task[None]] = []
@@ -163,7 +181,8 @@ class Operator:
     ) -> Uplink:
         if provider != "fake" or account not in self._skies:
             raise CloudError(ErrorKind.INVALID, "UnknownProvider", "spec.provider is not known")
-        return Uplink(self._skies[account], credentials.get("key", ""), self)
+        sky, key = self._skies[account], credentials.get("key", "")
+        return Uplink(sky.beyond if sky.beyond and key == BEYOND else sky, key, self)
 
     async def _run(self, store: Store, loops: list[Callable[[], Coroutine[Any, Any, None]]]) -> None:
         await store.wait_synced()

@@ -30,6 +30,10 @@ from tests.faults.story import Story
 
 T = TypeVar("T")
 
+BEYOND = "beyond"
+"""The key that leads to another project of the same cloud: another scope, with VMs of its own."""
+
+WRITES = ("create_vm", "destroy_vm")
 LATEST = 590.0
 """Seconds after which a creation that timed out has succeeded, if it ever will."""
 
@@ -50,7 +54,7 @@ class Sky(FakeCloud):
 
     def __init__(self, name: str, clock: Clock, dice: Dice, story: Story, *, first: int, **settings: Any) -> None:
         tokens = settings.pop("tokens", True)
-        super().__init__(clock, scope=name, **settings)
+        super().__init__(clock, scope=settings.pop("scope", name), **settings)
         self.capabilities = replace(TOKENS, idempotency_token=tokens, visibility_seconds=max(10.0, self.lag))
         self.name, self.dice, self.story = name, dice, story
         self.first = first
@@ -62,6 +66,7 @@ class Sky(FakeCloud):
         self.asked_at: dict[str, float] = {}
         self.addresses = 0  # how many there are; they are used again. 0: no end of them
         self.witness: Witness | None = None
+        self.beyond: Sky | None = None
         self.caller: Caller | None = None
         """Whose call is taking place now."""
         self.made_by: dict[str, Caller | None] = {}
@@ -108,6 +113,8 @@ class Sky(FakeCloud):
         if self.blind:
             return Listing(self.scope, ())
         at = now - self.lag
+        if any(at < one.made_at for one in self.alive()):
+            self.dice.count("cloud: listing lags")
         shown = [
             self._dressed(one.seen(at))
             for one in self.machines.values()
@@ -137,6 +144,8 @@ class Sky(FakeCloud):
         if known and same[0].made_at > self.now():
             raise CloudError(ErrorKind.UNKNOWN, "RequestInProgress", "a request with this token is being worked on")
         if not known and (self.full or self.dice.hits("creation: full for a moment")):
+            if self.full:
+                self.dice.count("creation: refused as full")
             raise CloudError(ErrorKind.FULL, "InsufficientCapacity", "no capacity for this flavor", flavor_only=True)
         if known or not self.dice.hits("creation: succeeds late"):
             before = len(self.machines)
@@ -185,6 +194,9 @@ class Sky(FakeCloud):
 
 class Caller(Protocol):
     """The operator that calls: it may have been killed, or be killed by calling."""
+
+    started_at: float
+    """Virtual seconds."""
 
     def check(self) -> None:
         """CancelledError where it is dead."""
@@ -248,7 +260,8 @@ class Uplink:
         if operation == "destroy_vm" and dice.hits("cloud: destruction failed"):
             raise CloudError(ErrorKind.UNREACHABLE, "InternalError", "internal error")
         # Once it is sent, it takes place whatever becomes of the caller.
-        sent = asyncio.ensure_future(self._take_place(action))
+        again = operation in WRITES and sky.capabilities.idempotency_token and dice.hits("cloud: request sent twice")
+        sent = asyncio.ensure_future(self._take_place(action, twice=again))
         sent.add_done_callback(_heard)
         try:
             answer = await asyncio.shield(sent)
@@ -272,9 +285,12 @@ class Uplink:
             sky.story.tell(f"{label} fails with 500")
             raise CloudError(ErrorKind.UNREACHABLE, "InternalError", "internal error")
 
-    async def _take_place(self, action: Callable[[], T]) -> T:
+    async def _take_place(self, action: Callable[[], T], *, twice: bool) -> T:
+        """A client library may send a request a second time; only a cloud with tokens can tell."""
         await self._sky.clock.sleep(0)
         self._sky.caller = self._caller
+        if twice:
+            action()
         return action()
 
 

@@ -11,6 +11,9 @@ from cloudherd.runtime.ports import Object
 from tests.fakes.cloud import Machine
 from tests.faults.sky import Sky
 
+NEWER = "faults.cloudherd.dev/newer-version"
+"""The annotation of an Instance that, on its way to an operator, turns into what only a newer one can read."""
+
 Named = tuple[str, str]
 """Namespace and name."""
 
@@ -64,8 +67,14 @@ def identity(machine: Machine) -> str:
 def machines(skies: Mapping[str, Sky], *, coming: bool = False) -> Iterator[tuple[Sky, Machine]]:
     """All VMs that cost money now; with `coming`, also those that will come of a creation that timed out."""
     for sky in skies.values():
-        for one in sky.coming() if coming else sky.alive():
-            yield sky, one
+        for place in (sky, sky.beyond) if sky.beyond else (sky,):
+            for one in place.coming() if coming else place.alive():
+                yield place, one
+
+
+def scope_of(record: Object) -> str:
+    """Where the VM that a record names lies; empty where it names none."""
+    return str(record.get("status", {}).get("providerID", "")).partition("://")[2].rpartition("/")[0]
 
 
 def surge_of(cluster: Object, count: int) -> int:

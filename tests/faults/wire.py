@@ -6,6 +6,7 @@ import asyncio
 import builtins
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeVar
 
 from cloudherd.runtime.ports import ApiError, Kind, Object, WatchEvent
@@ -13,8 +14,10 @@ from tests.fakes.apiserver import SimulatedApi
 from tests.faults.dice import Dice
 from tests.faults.sky import Caller
 from tests.faults.story import Story
+from tests.faults.truth import NEWER
 
 T = TypeVar("T")
+Maybe = TypeVar("Maybe", Object, Object | None)
 
 STALL = 180.0
 """The longest that a watch says nothing though something happened, in seconds."""
@@ -34,7 +37,8 @@ class Wire:
         objects, version = await self._call(f"list {kind.plural}", lambda: self._inner.list(kind, namespace=namespace))
         if self._dice.hits("list: late"):
             await self._sleep(self._dice.skewed(1, 60))
-        return (self.edit(kind, objects) if self.edit else objects), version
+        shown = [_shown(obj) for obj in objects]
+        return (self.edit(kind, shown) if self.edit else shown), version
 
     async def watch(self, kind: Kind, resource_version: str) -> AsyncGenerator[WatchEvent, None]:
         await self._refuse(f"watch {kind.plural}")
@@ -45,6 +49,7 @@ class Wire:
                     self._story.tell(f"the watch of {kind.plural} stalls for {seconds:.0f} s")
                     await self._sleep(seconds)
                 await self._refuse("")
+                _shown(event.object)
                 yield event
                 if self._dice.hits("watch: event twice"):
                     yield event
@@ -52,18 +57,16 @@ class Wire:
                     raise ApiError("Unreachable", "the watch broke")
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        return await self._call(f"get {kind.plural} {name}", lambda: self._inner.get(kind, namespace, name))
+        return _shown(await self._call(f"get {kind.plural} {name}", lambda: self._inner.get(kind, namespace, name)))
 
     async def create(self, kind: Kind, obj: Object) -> Object:
         label = f"create {kind.plural} {obj['metadata'].get('name', '')}"
-        return await self._call(label, lambda: self._inner.create(kind, obj), write=True)
+        return _shown(await self._call(label, lambda: self._inner.create(kind, obj), write=True))
 
     async def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, subresource: str = "") -> Object:
-        return await self._call(
-            f"patch {kind.plural} {name} {subresource}".rstrip(),
-            lambda: self._inner.patch(kind, namespace, name, body, subresource=subresource),
-            write=True,
-        )
+        label = f"patch {kind.plural} {name} {subresource}".rstrip()
+        patch = partial(self._inner.patch, kind, namespace, name, body, subresource=subresource)
+        return _shown(await self._call(label, patch, write=True))
 
     async def replace(self, kind: Kind, obj: Object) -> Object:
         label = f"update {kind.plural} {obj['metadata']['name']}"
@@ -72,11 +75,8 @@ class Wire:
     async def delete(
         self, kind: Kind, namespace: str, name: str, *, uid: str, resource_version: str = ""
     ) -> Object | None:
-        return await self._call(
-            f"delete {kind.plural} {name}",
-            lambda: self._inner.delete(kind, namespace, name, uid=uid, resource_version=resource_version),
-            write=True,
-        )
+        delete = partial(self._inner.delete, kind, namespace, name, uid=uid, resource_version=resource_version)
+        return _shown(await self._call(f"delete {kind.plural} {name}", delete, write=True))
 
     async def _call(self, label: str, send: Callable[[], Awaitable[T]], *, write: bool = False) -> T:
         dice = self._dice
@@ -110,6 +110,13 @@ class Wire:
     async def _sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
         self._caller.check()
+
+
+def _shown(obj: Maybe) -> Maybe:
+    """As this version of ours can read it, or cannot."""
+    if obj and NEWER in obj["metadata"].get("annotations", {}):
+        obj["spec"]["powerState"] = "Hibernated"
+    return obj
 
 
 async def _take_place(send: Callable[[], Awaitable[T]], *, twice: bool) -> T:

@@ -17,8 +17,8 @@ from tests.faults.dice import Dice
 from tests.faults.history import History
 from tests.faults.invariants import Invariants
 from tests.faults.manifests import NAMESPACE
-from tests.faults.operators import SYSTEM, Operator
-from tests.faults.sky import Sky
+from tests.faults.operators import SYSTEM, HostClock, Operator
+from tests.faults.sky import BEYOND, Sky
 from tests.faults.story import Story
 from tests.faults.truth import named
 
@@ -30,6 +30,7 @@ class World:
 
     def __init__(self, seed: str) -> None:
         self.clock = VirtualClock()
+        self.wall = HostClock(self.clock)
         self.story = Story(self.clock.monotonic)
         self.dice = Dice(seed)
         random = SeededRandom(self.dice.number(0, 2**62))
@@ -56,7 +57,9 @@ class World:
         """The cloud behind the account of this name; VMs are numbered from `first`."""
         account = f"{NAMESPACE}.{name}"
         sky = self.skies[account] = Sky(account, self.clock, self.dice, self.story, first=first, **settings)
-        sky.witness = self.invariants
+        sky.beyond = Sky(account, self.clock, self.dice, self.story, first=first + 50, scope=f"{account}.beyond")
+        sky.beyond.keys = {BEYOND}
+        sky.witness = sky.beyond.witness = self.invariants
         return sky
 
     @property
@@ -86,6 +89,8 @@ class World:
         if call.kind in (kinds.INSTANCE, kinds.VIRTUAL_CLUSTER) and call.verb != "patch":
             self.story.tell(f"{call.manager} {call.verb}s {call.kind.kind} {call.name}")
         self.history.follow()
+        if (call.verb, call.kind, call.manager) == ("create", kinds.INSTANCE, "cloudherd-gateway"):
+            self.invariants.created(self.history.current[kinds.INSTANCE][call.namespace, call.name])
 
     # -- operators
 
@@ -95,7 +100,7 @@ class World:
             name,
             self.server,
             self.skies,
-            self.clock,
+            self.wall,
             self.random,
             self.dice,
             self.story,
@@ -117,6 +122,11 @@ class World:
     async def _restart(self, dead: Operator) -> None:
         await asyncio.sleep(self.dice.between(*self.downtime))
         self.operate(gateway=dead.gateway, agent=dead.agent, name=dead.name)
+
+    def befalls(self, fault: str, text: str) -> None:
+        """Counts a fault that a script brings about, and tells of it."""
+        self.dice.count(fault)
+        self.story.tell(text)
 
     def later(self, seconds: float, deed: Callable[[], object]) -> None:
         asyncio.get_running_loop().call_later(seconds, deed)

@@ -13,24 +13,15 @@ from tests.fakes.cloud import Machine
 from tests.faults import manifests
 from tests.faults.calm import quiet
 from tests.faults.run import Case, run
+from tests.faults.truth import NEWER
 from tests.faults.world import World
 
 ID = "00000000-0000-4000-8000-00000000000{}"
 
 
 async def _record(world: World, slot: int, *, service: str = "worker") -> None:
-    spec = {
-        "id": ID.format(slot),
-        "clusterName": "batch",
-        "serviceName": service,
-        "accountRef": {"namespace": "physics", "name": "home"},
-        "flavor": "sim.small",
-        "image": "sim-debian-12",
-        "userDataRef": {"name": "data"},
-        "revision": "1",
-    }
-    meta = {"name": f"batch-{service}-{slot}", "namespace": "physics", "finalizers": ["cloudherd.dev/instance"]}
-    body = {"apiVersion": "cloudherd.dev/v1alpha1", "kind": "Instance", "metadata": meta, "spec": spec}
+    body = manifests.instance("batch", service, slot, ID.format(slot), userDataRef={"name": "data"})
+    body["metadata"]["finalizers"] = ["cloudherd.dev/instance"]
     await world.user.create(kinds.INSTANCE, body)
 
 
@@ -142,6 +133,127 @@ async def an_instance_deleted_without_its_cluster(world: World) -> None:
     await gateway.delete(kinds.INSTANCE, "physics", "batch-worker-0", uid=record["metadata"]["uid"])
 
 
+class _Young:
+    """An operator that has just started."""
+
+    def __init__(self, world: World) -> None:
+        self.started_at = world.clock.monotonic()
+
+    def check(self) -> None:
+        return
+
+    def step(self, what: str) -> None:
+        return
+
+
+async def a_slot_out_of_turn(world: World) -> None:
+    """rule 3"""
+    await _cluster(world, workers=2)
+    record = manifests.instance("batch", "worker", 7, ID.format(7), userDataRef={"name": "data"})
+    await world.server.client("cloudherd-gateway").create(kinds.INSTANCE, record)
+
+
+async def a_name_that_is_no_slot(world: World) -> None:
+    """rule 3"""
+    await _cluster(world)
+    record = manifests.instance("batch", "worker", 0, ID.format(7), userDataRef={"name": "data"})
+    record["metadata"]["name"] = "batch-worker-new"
+    await world.server.client("cloudherd-gateway").create(kinds.INSTANCE, record)
+
+
+async def a_flavor_that_is_not_offered(world: World) -> None:
+    """rule 10"""
+    await _cluster(world, flavors={"large": "sim.large"})
+    await _record(world, 0)
+    _vm(world, 0)
+
+
+async def an_image_that_is_not_offered(world: World) -> None:
+    """rule 10"""
+    await _cluster(world, images={"rocky-9": "sim-rocky-9"})
+    await _record(world, 0)
+    _vm(world, 0)
+
+
+async def keys_as_user_data(world: World) -> None:
+    """rule 10"""
+    await _cluster(world)
+    await world.apply(manifests.secret("data", key="key-1"))
+    await _record(world, 0)
+    _vm(world, 0)
+
+
+async def a_launch_elsewhere(world: World) -> None:
+    """rule 1"""
+    await _cluster(world)
+    await _record(world, 0)
+    await _record(world, 1)
+    status = {"status": {"providerID": f"fake://physics.home.beyond/{_vm(world, 0).id}"}}
+    await world.user.patch(kinds.INSTANCE, "physics", "batch-worker-0", status, subresource="status")
+    _vm(world, 1)
+
+
+async def an_account_gone_before_its_vms(world: World) -> None:
+    """rule 1"""
+    await _cluster(world)
+    await _record(world, 0)
+    _vm(world, 0)
+    await world.change(kinds.CLOUD_ACCOUNT, "home", {"metadata": {"finalizers": ["test/holds"]}})
+    await world.delete(kinds.CLOUD_ACCOUNT, "home")
+    await world.change(kinds.CLOUD_ACCOUNT, "home", {"metadata": {"finalizers": None}})
+
+
+async def a_launch_without_an_installation(world: World) -> None:
+    """rule 5"""
+    await _cluster(world)
+    await _record(world, 0)
+    world.home.caller = _Young(world)
+    _vm(world, 0)
+
+
+async def _orphan(world: World) -> Machine:
+    """Old by the cloud's clock, of an installation that is known."""
+    await _cluster(world)
+    system = await world.user.get(kinds.NAMESPACE, "", "kube-system")
+    assert system
+    meta = {"name": "cloudherd-installation", "namespace": "cloudherd-system"}
+    data = {"id": "ours", "kubeSystemUID": system["metadata"]["uid"]}
+    await world.user.create(kinds.CONFIG_MAP, {"metadata": meta, "data": data})
+    await _record(world, 0)
+    machine = _vm(world, 0)
+    await world.change(kinds.INSTANCE, "batch-worker-0", {"metadata": {"finalizers": None}})
+    await world.delete(kinds.INSTANCE, "batch-worker-0")
+    await _record(world, 1)
+    world.home.caller = _Young(world)
+    await world.clock.sleep(900)
+    return machine
+
+
+async def an_orphan_ended_after_a_restart(world: World) -> None:
+    """rule 13"""
+    machine = await _orphan(world)
+    world.home.caller = _Young(world)
+    world.home.destroy(machine.id)
+
+
+async def a_sweep_where_a_record_cannot_be_read(world: World) -> None:
+    """rule 12"""
+    machine = await _orphan(world)
+    await world.change(kinds.INSTANCE, "batch-worker-1", {"metadata": {"annotations": {NEWER: "true"}}})
+    await world.clock.sleep(900)
+    world.home.destroy(machine.id)
+
+
+async def an_unreadable_instance_deleted(world: World) -> None:
+    """rule 12"""
+    await _cluster(world)
+    await _record(world, 0)
+    await world.change(kinds.INSTANCE, "batch-worker-0", {"metadata": {"annotations": {NEWER: "true"}}})
+    await world.clock.sleep(900)
+    gateway, record = world.server.client("cloudherd-gateway"), world.objects(kinds.INSTANCE)[0]
+    await gateway.delete(kinds.INSTANCE, "physics", "batch-worker-0", uid=record["metadata"]["uid"])
+
+
 async def writes_in_quiet_times(world: World) -> None:
     """rule 8"""
     await _cluster(world)
@@ -171,6 +283,17 @@ async def writes_in_quiet_times(world: World) -> None:
         a_young_orphan_ended,
         a_running_vm_called_lost,
         an_instance_deleted_without_its_cluster,
+        a_slot_out_of_turn,
+        a_name_that_is_no_slot,
+        a_flavor_that_is_not_offered,
+        an_image_that_is_not_offered,
+        keys_as_user_data,
+        a_launch_elsewhere,
+        an_account_gone_before_its_vms,
+        a_launch_without_an_installation,
+        an_orphan_ended_after_a_restart,
+        a_sweep_where_a_record_cannot_be_read,
+        an_unreadable_instance_deleted,
         writes_in_quiet_times,
     ],
     ids=lambda script: script.__name__,
