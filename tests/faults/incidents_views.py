@@ -86,9 +86,10 @@ async def restored(world: World) -> None:
             await remove(world, kind, obj)
     await world.clock.sleep(world.dice.skewed(0.5, 60) if runs else world.dice.skewed(1, 3000))
     background(world, {}, share=0.2)
-    if not world.home.capabilities.idempotency_token:
-        # An old VM that a complete listing lacks is beyond what a cloud without tokens lets anybody find again.
-        world.dice.rates.pop("cloud: VM hidden", None)
+    for sky in world.skies.values():
+        if not sky.capabilities.idempotency_token:
+            # An old VM that complete listings lack for longer is beyond what anybody could find again without tokens.
+            sky.hides_for = sky.capabilities.visibility_seconds
     if not runs and world.dice.chance(0.5):
         world.operate()
     for kind, obj in backup:

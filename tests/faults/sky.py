@@ -62,6 +62,8 @@ class Sky(FakeCloud):
         self.gone = False
         self.full = False
         self.blind = False
+        self.hides_for = 300.0
+        """The longest time for which listings lack a VM by chance, in seconds."""
         self.hidden_until: dict[str, float] = {}
         self.asked_at: dict[str, float] = {}
         self.addresses = 0  # how many there are; they are used again. 0: no end of them
@@ -109,7 +111,7 @@ class Sky(FakeCloud):
         now = self.now()
         for one in self.alive():
             if one.id not in self.hidden_until and self.dice.hits("cloud: VM hidden"):
-                self.hide(one, self.dice.skewed(1, 300))
+                self.hide(one, self.dice.skewed(1, self.hides_for))
         if self.blind:
             return Listing(self.scope, ())
         at = now - self.lag

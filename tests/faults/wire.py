@@ -70,7 +70,9 @@ class Wire:
 
     async def replace(self, kind: Kind, obj: Object) -> Object:
         label = f"update {kind.plural} {obj['metadata']['name']}"
-        return await self._call(label, lambda: self._inner.replace(kind, obj), write=True)
+        if NEWER in obj["metadata"].get("annotations", {}):
+            obj["spec"].pop("powerState", None)  # as it was before it was shown
+        return _shown(await self._call(label, lambda: self._inner.replace(kind, obj), write=True))
 
     async def delete(
         self, kind: Kind, namespace: str, name: str, *, uid: str, resource_version: str = ""

@@ -13,6 +13,10 @@ from tests.faults.run import run
     [
         # A creation timed out and its agent was killed with it; the next one waited a minute for the VM, not ten.
         ("deleted-during-create", 7),
+        # A restored account had no flavors yet, and refused the Instances whose VMs a listing hid: all were replaced.
+        ("restored", 121),
+        # A VM that a second agent had launched was too young for listings and looks, and was taken for gone.
+        ("mix", 122),
     ],
 )
 def test_it_stays_mended(case: str, seed: int) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cloudherd.clouds.protocol import LaunchRequest
+from tests.faults.cases import CASES
 from tests.faults.mix import mix
 from tests.faults.run import Case, run
 from tests.faults.world import World
@@ -20,11 +23,11 @@ def test_other_seeds_tell_other_stories() -> None:
     assert run(MIX, 7).digest != run(MIX, 8).digest
 
 
-def test_a_few_seeds_of_the_mix_violate_nothing() -> None:
-    for seed in range(100, 105):
-        outcome = run(MIX, seed)
-        assert outcome.violations == [], f"seed {seed}"
-        assert outcome.faults.total() > 0
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_few_seeds_of_every_case_violate_nothing(case: Case) -> None:
+    outcomes = [run(case, seed) for seed in range(2000, 2004)]
+    assert {one.seed: one.violations for one in outcomes if one.violations} == {}
+    assert sum(one.faults.total() for one in outcomes) > 0
 
 
 async def _a_vm_from_nowhere(world: World) -> None:
