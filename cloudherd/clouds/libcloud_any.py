@@ -30,6 +30,7 @@ from cloudherd.clouds.protocol import (
     Limits,
     Listing,
     Size,
+    Verb,
 )
 from cloudherd.clouds.validation import check
 
@@ -48,6 +49,8 @@ class Libcloud:
         visibility_seconds=60,  # of most clouds it is not known
         calls_per_second=2,
         concurrent_calls=2,
+        verbs=frozenset({Verb.STOP, Verb.START}),
+        regions=True,
     )
     credentials_model = LibcloudCredentials
     options_model = LibcloudOptions
@@ -61,7 +64,7 @@ class Libcloud:
 
     def capabilities_of(self, connection: Connection) -> Capabilities:
         kind = kind_of(check(LibcloudOptions, connection.options, "spec.options"))
-        return self.capabilities if kind.user_data else replace(self.capabilities, max_user_data=0)
+        return replace(self.capabilities, max_user_data=MAX_USER_DATA if kind.user_data else 0, verbs=kind.verbs)
 
 
 class LibcloudDriver:
@@ -154,6 +157,12 @@ class LibcloudDriver:
         node = self._node(vm_id)
         if node is not None:
             _called(lambda: self._driver.destroy_node(node))  # some answer False though it worked
+
+    def power(self, vm_id: str, verb: Verb) -> None:
+        node = self._node(vm_id)
+        if node is None:
+            raise CloudError(ErrorKind.NOT_FOUND, "NoSuchNode", f"there is no VM {vm_id}")
+        _called(lambda: self._driver.start_node(node) if verb is Verb.START else self._driver.stop_node(node))
 
     def sizes(self, _wanted: tuple[str, ...] = (), /) -> list[Size]:
         self._known.pop("size", None)

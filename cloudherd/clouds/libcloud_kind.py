@@ -11,7 +11,7 @@ from libcloud.compute.base import NodeDriver
 from libcloud.compute.providers import get_driver
 
 from cloudherd.clouds.libcloud_models import LibcloudCredentials, LibcloudOptions
-from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind
+from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind, Verb
 from cloudherd.clouds.transport import endpoint
 
 _FAMILIES = {
@@ -33,6 +33,7 @@ class Kind:
     tags: str
     user_data: str
     takes: frozenset[str]
+    verbs: frozenset[Verb]
 
 
 def kind_of(options: LibcloudOptions) -> Kind:
@@ -52,7 +53,14 @@ def kind_of(options: LibcloudOptions) -> Kind:
     if not tags:
         what = "libcloud's driver puts no tags on a VM, which could not be known again as ours"
         raise _unusable(name, f"{what}; if it takes some, name the argument in spec.options.tagsArgument")
-    return Kind(driver, tags, options.user_data_argument or _first(_USER_DATA, takes), takes)
+    return Kind(driver, tags, options.user_data_argument or _first(_USER_DATA, takes), takes, _verbs(driver))
+
+
+def _verbs(driver: type[NodeDriver]) -> frozenset[Verb]:
+    """What is its own and not libcloud's base class's, which can do nothing. It is not said how gently a node stops."""
+    own = {Verb.STOP: driver.stop_node is not NodeDriver.stop_node}
+    own[Verb.START] = driver.start_node is not NodeDriver.start_node
+    return frozenset(verb for verb, is_own in own.items() if is_own)
 
 
 def _first(names: Iterable[str], known: Iterable[str]) -> str:

@@ -84,6 +84,20 @@ class FlatNodeDriver(NodeDriver):  # type: ignore[misc]
         outcome: bool = self._do("destroy_node", ended)
         return outcome
 
+    def start_node(self, node: Node) -> bool:
+        return self._turn(node, NodeState.RUNNING)
+
+    def stop_node(self, node: Node) -> bool:
+        return self._turn(node, NodeState.STOPPED)
+
+    def _turn(self, node: Node, state: NodeState) -> bool:
+        def turned() -> bool:
+            next(one for one in self._sky.nodes if one.id == node.id).state = state
+            return True
+
+        outcome: bool = self._do("turn", turned)
+        return outcome
+
     def _do(self, method: str, work: Callable[[], Any]) -> Any:
         with self._sky.lock:
             trouble = self._sky.always or self._sky.troubles.pop(method, None)

@@ -116,6 +116,15 @@ def test_a_driver_without_user_data_declares_it(sky: Sky) -> None:
     assert driver.create_vm(request(user_data=b"")).state is VMState.RUNNING
 
 
+def test_verbs_are_those_that_the_driver_has_itself() -> None:
+    def verbs(driver: str) -> set[str]:
+        options = {"driver": driver, "tagsArgument": "ex_tags"}
+        return set(Libcloud().capabilities_of(connection("key", driver, options=options)).verbs)
+
+    assert verbs("flat") == verbs("azure_arm") == {"stop", "start"}
+    assert verbs("abiquo") == set()
+
+
 def test_the_accounts_own_arguments_and_its_location_are_passed_on(sky: Sky) -> None:
     options = {"createArguments": {"ex_network": "campus"}}
     Libcloud().connect(connection("key", region="north", options=options)).create_vm(request())
