@@ -23,6 +23,8 @@ class AccountWriter:
         self._parts = parts
         self._lock = asyncio.Lock()
         self._counted_at = float("-inf")
+        self._written: dict[str, object] = {}
+        self._written_at = float("-inf")
         self._settled: object = None
         """What led to no patch when it was last looked at: the loop asks after each Instance."""
 
@@ -31,10 +33,17 @@ class AccountWriter:
         known = self._known(account)
         if known == self._settled:
             return False
-        if self._patch(account) is not None:
-            return True
-        self._settled = known
-        return False
+        patch = self._patch(account)
+        if patch is None:
+            self._settled = known
+        return patch is not None and not self._undone(patch)
+
+    def _undone(self, patch: dict[str, object]) -> bool:
+        """Whether we wrote just this a moment ago: two agents that run by mistake must not do so without end."""
+        return patch == self._written and self._parts.clock.monotonic() < self._again_at()
+
+    def _again_at(self) -> float:
+        return self._written_at + self._parts.settings.count_interval
 
     def _known(self, account: CloudAccount) -> object:
         """All that a status is made of, in a form that what changes in place does not change."""
@@ -47,9 +56,13 @@ class AccountWriter:
         return self._parts.clock.monotonic() >= self._counted_at + self._parts.settings.count_interval
 
     def due_at(self) -> float | None:
-        """When counts that were held back may be written; None where none were."""
+        """When what was held back may be written; None where nothing was."""
         account = self._parts.store.account(self._state.key)
-        if account is None or self._counts(account, fresh=True) == self._counts(account, fresh=False):
+        if account is None:
+            return None
+        if self._again_at() > self._parts.clock.monotonic() and (patch := self._patch(account)) and self._undone(patch):
+            return self._again_at()
+        if self._counts(account, fresh=True) == self._counts(account, fresh=False):
             return None
         due = self._counted_at + self._parts.settings.count_interval
         return due if due > self._parts.clock.monotonic() else None  # what is due already is `pending`
@@ -67,8 +80,9 @@ class AccountWriter:
                 written = await self._parts.records.patch_status(CLOUD_ACCOUNT, account, patch)
             except Gone:
                 return
+            self._written, self._written_at = patch, self._parts.clock.monotonic()
             if {"used", "foreign", "limit"} & patch.keys():
-                self._counted_at = self._parts.clock.monotonic()
+                self._counted_at = self._written_at
         await self._tell(account, written)
 
     def _patch(self, account: CloudAccount) -> dict[str, object] | None:

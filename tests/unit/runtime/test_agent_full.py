@@ -273,3 +273,21 @@ async def test_our_quota_is_a_ceiling_whatever_is_bound() -> None:
         refused = [name for name, phase in world.phases().items() if phase == "Failed"]
         assert {world.ready(name).reason for name in refused} == {"QuotaExceeded"}
         assert world.home.count("create_vm") == 4
+
+
+@on_virtual_time
+async def test_two_agents_by_mistake_do_not_write_over_each_other_without_end() -> None:
+    async with agent_at_work() as world:
+        world.start()
+        await world.clock.advance(10)
+        calls: list[str] = []
+
+        def fault(operation: str, when: When, what: str) -> None:
+            calls.extend([what] if (operation, when) == ("create_vm", "before") else [])
+            if operation == "create_vm" and when == "before" and len(calls) == 1:
+                raise CloudError(ErrorKind.FULL, "QuotaReached", "no more VMs")  # to one of them only
+
+        world.home.fault = fault
+        await world.instance("batch-worker-0")
+        await world.clock.advance(50)
+        assert len(world.server.writes(kinds.CLOUD_ACCOUNT)) < 5 * 50
