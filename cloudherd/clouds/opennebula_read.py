@@ -20,7 +20,7 @@ OUR_TAGS = "cloudherd-"
 FLAVOR = "cloudherd-flavor"
 """The label that names the template: a short listing does not."""
 _MEBIBYTE = 2**20
-_UNLIMITED = 0  # quotas below: -1 for the default, -2 for none at all
+_BY_DEFAULT = -1  # of a quota; -2: there is none
 
 _STATES = {
     VM_STATE.INIT: VMState.PENDING,
@@ -128,7 +128,10 @@ def to_size(item: Any) -> Size | None:
 
 
 def limits_of(user: Any, group: Any) -> Limits:
-    """What this user may have in all, by the user's own quota and by what others have left of the group's."""
+    """What this user may have in all, by the user's own quota and by what others have left of the group's.
+
+    None in place of a group that the user may not look at.
+    """
     instances = _least(user, group, ("VMS", "RUNNING_VMS"))
     cpus = _least(user, group, ("CPU", "RUNNING_CPU"))
     memory = _least(user, group, ("MEMORY", "RUNNING_MEMORY"))
@@ -142,15 +145,27 @@ def limits_of(user: Any, group: Any) -> Limits:
 def _least(user: Any, group: Any, names: Iterable[str]) -> float | None:
     found = []
     for name in names:
-        own = _quota(user, f"{name}_USED") or 0
-        for holder in (user, group):
-            limit = _quota(holder, name)
-            if limit is not None and limit >= _UNLIMITED:
-                found.append(own + limit - (_quota(holder, f"{name}_USED") or 0))
+        own = _amount(user.VM_QUOTA, f"{name}_USED") or 0
+        for holder, defaults in ((user, "DEFAULT_USER_QUOTAS"), (group, "DEFAULT_GROUP_QUOTAS")):
+            limit = _limit(holder, defaults, name)
+            if limit is not None:
+                found.append(own + limit - (_amount(holder.VM_QUOTA, f"{name}_USED") or 0))
     return min(found, default=None)
 
 
-def _quota(holder: Any, name: str) -> float | None:
-    quotas = getattr(holder.VM_QUOTA, "VM", None) or []
-    value = getattr(quotas[0], name, None) if quotas else None
+def _limit(holder: Any, defaults: str, name: str) -> float | None:
+    """A holder's own, or else the one that OpenNebula gives all users or groups; None where there is none."""
+    if holder is None:
+        return None
+    own = _amount(holder.VM_QUOTA, name)
+    if own is None or own == _BY_DEFAULT:
+        own = _amount(getattr(getattr(holder, defaults, None), "VM_QUOTA", None), name)
+    return own if own is not None and own >= 0 else None
+
+
+def _amount(quotas: Any, name: str) -> float | None:
+    """One's own quotas are a list in pyone, the default ones an object."""
+    found = getattr(quotas, "VM", None) or []
+    first = found[0] if isinstance(found, list) and found else found
+    value = getattr(first, name, None)
     return None if value is None else float(value)

@@ -62,6 +62,8 @@ class OpenNebula(Server):
         super().__init__()
         self.users = [User(3, "alice", "open sesame"), User(4, "bob", "bobs-own-word")]
         self.group_quota: dict[str, float] = {}
+        self.default_quota: dict[str, float] = {}
+        self.shows_groups = True
         self.templates: dict[int, tuple[str, Vectors]] = {}
         self.images = {7: "debian-12", 8: "twice", 9: "twice"}
         self.networks = {1: "campus"}
@@ -118,9 +120,14 @@ class OpenNebula(Server):
         root = ET.Element("USER")
         put(root, {"ID": user.id, "GID": 100, "GNAME": "users", "NAME": user.name, "ENABLED": 1})
         self._quotas(root, user.quota, self._used(user.id))
+        defaults = ET.SubElement(ET.SubElement(root, "DEFAULT_USER_QUOTAS"), "VM_QUOTA")
+        if self.default_quota:
+            put(ET.SubElement(defaults, "VM"), self.default_quota)
         return _text(root)
 
     def one_group_info(self, _user: User, _which: int) -> str:
+        if not self.shows_groups:
+            raise Refused(AUTHORIZATION, "Not authorized to perform USE GROUP [100].")
         root = ET.Element("GROUP")
         put(root, {"ID": 100, "NAME": "users"})
         self._quotas(root, self.group_quota, self._used(None))

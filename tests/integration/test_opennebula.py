@@ -132,12 +132,6 @@ class TestListing:
         server.machines[int(vm.id)].user_template["ERROR"] = "[deploy] Deploy action is not available for state RUNNING"
         assert (seen(driver, vm.id).state, seen(driver, vm.id).detail) == (VMState.RUNNING, "")
 
-    def test_a_state_of_a_newer_opennebula_is_unknown(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
-        vm = running(driver)
-        for forced, detail in (((77, 0), "state 77"), ((3, 777), "LCM state 777")):
-            server.machines[int(vm.id)].forced = forced
-            assert (seen(driver, vm.id).state, seen(driver, vm.id).detail) == (VMState.UNKNOWN, detail)
-
     @pytest.mark.parametrize("body", [b"", b"<html>" + b"x" * 500_000 + b"</html>", b"<methodResponse><params>"])
     def test_a_success_that_is_no_listing_is_never_an_empty_one(
         self, server: OpenNebula, driver: OpenNebulaDriver, body: bytes
@@ -289,6 +283,16 @@ class TestRoom:
             server.one_template_instantiate(server.users[1], 100, name, False, "<TEMPLATE/>", False)
         limits = driver.limits()
         assert (limits.instances, limits.cpus, limits.memory) == (3, None, 4 * 2**30)
+
+    def test_limits_are_those_of_all_users_where_one_has_none_of_his_own(
+        self, server: OpenNebula, driver: OpenNebulaDriver
+    ) -> None:
+        server.shows_groups = False
+        server.default_quota |= {"VMS": 6, "CPU": 4}
+        assert driver.limits().instances == 6
+        driver.create_vm(request())
+        server.users[0].quota["CPU"] = -2
+        assert (driver.limits().instances, driver.limits().cpus) == (6, None)
 
     def test_templates_that_say_how_large_they_are_are_the_sizes(
         self, server: OpenNebula, driver: OpenNebulaDriver

@@ -55,6 +55,12 @@ def test_what_comes_and_what_is_up(name: str, state: VMState) -> None:
     assert states()[name] is state
 
 
+@pytest.mark.parametrize(("state", "lcm", "detail"), [(77, 0, "state 77"), (3, 777, "LCM state 777")])
+def test_a_state_of_a_newer_opennebula_is_unknown(state: int, lcm: int, detail: str) -> None:
+    vm = to_vm(item(state, lcm))
+    assert (vm.state, vm.detail) == (VMState.UNKNOWN, detail)
+
+
 def test_labels_of_people_are_no_tags_and_do_no_harm() -> None:
     tags = {"cloudherd-id": "1e5", "a,b=c": "Zoë, 50% = x"}
     own = item(VM_STATE.ACTIVE, LCM_STATE.RUNNING, LABELS=f"lab/blue,{labels_of(tags)}, urgent")
