@@ -15,7 +15,7 @@ import pytest
 
 from cloudherd.clouds.opennebula import MAX_USER_DATA, OpenNebulaDriver
 from cloudherd.clouds.opennebula import OpenNebula as Provider
-from cloudherd.clouds.protocol import VM, CloudError, Connection, ErrorKind, LaunchRequest, VMState
+from cloudherd.clouds.protocol import VM, CloudError, Connection, ErrorKind, LaunchRequest, Limits, VMState
 from tests.fakes.httpserver import Fault, Reply
 from tests.fakes.opennebula import OpenNebula
 from tests.fakes.opennebula_machine import BOOT_FAILURE, several
@@ -262,7 +262,8 @@ class TestRoom:
         self, server: OpenNebula, driver: OpenNebulaDriver
     ) -> None:
         server.host_cpus = 1
-        first, second = running(driver), driver.create_vm(request())
+        running(driver)
+        second = driver.create_vm(request())
         eventually(lambda: seen(driver, second.id).no_room)
         waiting = seen(driver, second.id)
         assert (waiting.state, waiting.detail) == (VMState.PENDING, "[HOST] Not enough CPU on hosts: 0,1,2")
@@ -270,7 +271,6 @@ class TestRoom:
         server.host_cpus = 2
         eventually(lambda: seen(driver, second.id).state is VMState.RUNNING)
         assert not seen(driver, second.id).no_room
-        assert not first.no_room
 
     def test_limits_are_the_users_own_and_what_others_leave_of_the_groups(
         self, server: OpenNebula, driver: OpenNebulaDriver
@@ -280,8 +280,7 @@ class TestRoom:
         driver.create_vm(request())
         for name in ("one", "two"):
             server.one_template_instantiate(server.users[1], 100, name, False, "<TEMPLATE/>", False)
-        limits = driver.limits()
-        assert (limits.instances, limits.cpus, limits.memory) == (3, None, 4 * 2**30)
+        assert driver.limits() == Limits(instances=3, memory=4 * 2**30)
 
     def test_limits_are_those_of_all_users_where_one_has_none_of_his_own(
         self, server: OpenNebula, driver: OpenNebulaDriver
