@@ -106,7 +106,8 @@ class OpenStackClient:
             self.call("PUT", "identity", f"/projects/{project}/users/{user}/roles/{known[role]}")
 
     def limit(self, project: Project, **quotas: int) -> None:
-        self.call("PUT", "compute", f"/os-quota-sets/{project.id}", {"quota_set": quotas})
+        """Below what is used, too."""
+        self.call("PUT", "compute", f"/os-quota-sets/{project.id}", {"quota_set": {**quotas, "force": True}})
 
     def application_credential(self, project: Project) -> dict[str, str]:
         """As a Secret of the provider `openstack` holds it."""
@@ -124,13 +125,13 @@ class OpenStackClient:
 
     # -- servers
 
-    def servers(self, project: Project, *, deleted: bool = False) -> dict[str, dict[str, Any]]:
-        """All of a project's by ID, however many there are; with `deleted`, those too that are gone. One that nova has
-        ended may be listed as such for a moment.
-        """
-        if deleted:
-            gone = self.call("GET", "compute", f"/servers/detail?all_tenants=1&project_id={project.id}&deleted=1")
-            return self.servers(project) | {each["id"]: each for each in gone["servers"]}
+    def ended(self, project: Project) -> list[str]:
+        """The names of a project's servers that are gone."""
+        found = self.call("GET", "compute", f"/servers/detail?all_tenants=1&project_id={project.id}&deleted=True")
+        return [each["name"] for each in found["servers"]]
+
+    def servers(self, project: Project) -> dict[str, dict[str, Any]]:
+        """All of a project's by ID, however many there are. One that is ended may be listed as such for a moment."""
         found: dict[str, dict[str, Any]] = {}
         marker = ""
         while True:
