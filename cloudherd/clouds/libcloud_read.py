@@ -15,6 +15,7 @@ _OUR_TAGS = "cloudherd-"
 FLAVOR = "cloudherd-flavor"
 """The tag that names the size: few drivers tell it of their nodes."""
 _MEBIBYTE = 2**20
+_GIBIBYTE = 2**30
 
 _STATES = {
     NodeState.RUNNING: VMState.RUNNING,
@@ -59,4 +60,5 @@ def _cpus(size: Any) -> float:
 
 
 def to_size(size: Any) -> Size:
-    return Size(str(size.id), size.name, _cpus(size), int(size.ram or 0) * _MEBIBYTE)
+    memory, disk = int(size.ram or 0) * _MEBIBYTE, int(size.disk or 0) * _GIBIBYTE
+    return Size(str(size.id), size.name, _cpus(size), memory, disk or None, float(size.price or 0) or None)

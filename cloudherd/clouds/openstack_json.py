@@ -13,6 +13,7 @@ from cloudherd.clouds.protocol import CloudError, ErrorKind, Image, Limits, Size
 T = TypeVar("T")
 Json = Mapping[str, Any]
 _MEBIBYTE = 2**20
+_GIBIBYTE = 2**30
 
 _STATES = {
     "ACTIVE": VMState.RUNNING,
@@ -116,11 +117,13 @@ def flavor_of(server: Json) -> str:
 
 
 def to_size(flavor: Json) -> Size:
+    disk = flavor.get("disk")  # 0 takes the image's
     return Size(
         field(flavor, "id", str),
         field(flavor, "name", str),
         field(flavor, "vcpus", int),
         _bytes(field(flavor, "ram", int)),
+        disk * _GIBIBYTE if disk and isinstance(disk, int) else None,
     )
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloudherd.clouds.openstack_json import NotUnderstoodError, addresses, flavor_of, state_of, to_limits
+from cloudherd.clouds.openstack_json import NotUnderstoodError, addresses, flavor_of, state_of, to_limits, to_size
 from cloudherd.clouds.protocol import Limits, VMState
 
 
@@ -54,3 +54,9 @@ def test_limits_below_zero_are_none() -> None:
     assert to_limits({"maxTotalInstances": 0, "maxTotalCores": 0, "maxTotalRAMSize": -1}) == Limits(0, 0, None)
     with pytest.raises(NotUnderstoodError):
         to_limits({})
+
+
+def test_a_flavor_without_a_disk_of_its_own_sets_no_bounds() -> None:
+    small = {"id": "1", "name": "m1.small", "vcpus": 1, "ram": 2048, "disk": 20}
+    assert to_size(small).disk == 20 * 2**30
+    assert to_size(small | {"disk": 0}).disk is None
