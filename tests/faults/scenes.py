@@ -59,7 +59,7 @@ async def scale(world: World, workers: int) -> None:
     cluster = await world.user.get(kinds.VIRTUAL_CLUSTER, manifests.NAMESPACE, "batch")
     assert cluster is not None
     cluster["spec"]["services"][1]["replicas"] = workers
-    world.story.tell(f"a user edits worker's replicas to {workers}")
+    world.befalls("user: scaled", f"a user edits worker's replicas to {workers}")
     await world.change(kinds.VIRTUAL_CLUSTER, "batch", {"spec": {"services": cluster["spec"]["services"]}})
 
 

@@ -145,9 +145,10 @@ class Sky(FakeCloud):
         known = self.capabilities.idempotency_token and bool(same)
         if known and same[0].made_at > self.now():
             raise CloudError(ErrorKind.UNKNOWN, "RequestInProgress", "a request with this token is being worked on")
+        crowded = self.capacity is not None and len(self.alive()) >= self.capacity
+        if not known and (self.full or crowded):
+            self.dice.count("creation: refused as full")
         if not known and (self.full or self.dice.hits("creation: full for a moment")):
-            if self.full:
-                self.dice.count("creation: refused as full")
             raise CloudError(ErrorKind.FULL, "InsufficientCapacity", "no capacity for this flavor", flavor_only=True)
         if known or not self.dice.hits("creation: succeeds late"):
             before = len(self.machines)
