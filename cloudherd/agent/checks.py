@@ -9,6 +9,7 @@ from cloudherd.agent.actions import Report
 from cloudherd.agent.memory import Track
 from cloudherd.api import CloudAccount, Instance
 from cloudherd.api.account import AllowedNamespaces
+from cloudherd.api.instance import Resources
 
 USER_DATA_TYPE = "cloudherd.dev/user-data"
 USER_DATA_KEY = "userData"
@@ -22,10 +23,10 @@ class Held:
     cpus: float = 0
     memory: float = 0
 
-    def add(self, record: Instance, times: int = 1) -> None:
+    def add(self, size: Resources, times: int = 1) -> None:
         self.instances += times
-        self.cpus += record.spec.resources.cpus * times
-        self.memory += record.spec.resources.memory * times
+        self.cpus += size.cpus * times
+        self.memory += size.memory * times
 
 
 def refused(reason: str, message: str, track: Track, *, doubt: bool) -> Report:

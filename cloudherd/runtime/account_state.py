@@ -18,6 +18,7 @@ from cloudherd.agent.seen import Seen
 from cloudherd.agent.settings import AgentSettings
 from cloudherd.agent.sweep import SweepMemory
 from cloudherd.api import Instance, ObjectKey
+from cloudherd.api.instance import Resources
 from cloudherd.runtime.calm import Calm
 from cloudherd.runtime.events import EventRecorder
 from cloudherd.runtime.installation import Installation
@@ -67,23 +68,23 @@ class Holders:
     """The Instances that have, or may have, a VM, and what they hold of the quota."""
 
     def __init__(self) -> None:
-        self._records: dict[str, Instance] = {}
+        self._sizes: dict[str, Resources] = {}  # not the Instances, which would be kept as they were at first
         self.held = Held()
 
     def add(self, record: Instance) -> None:
-        if record.uid not in self._records:
-            self._records[record.uid] = record
-            self.held.add(record)
+        if record.uid not in self._sizes:
+            self._sizes[record.uid] = record.spec.resources
+            self.held.add(record.spec.resources)
 
     def discard(self, uid: str) -> None:
-        record = self._records.pop(uid, None)
-        if record is not None:
-            self.held.add(record, -1)
+        size = self._sizes.pop(uid, None)
+        if size is not None:
+            self.held.add(size, -1)
 
     def without(self, record: Instance) -> Held:
         held = Held(self.held.instances, self.held.cpus, self.held.memory)
-        if record.uid in self._records:
-            held.add(record, -1)
+        if record.uid in self._sizes:
+            held.add(self._sizes[record.uid], -1)
         return held
 
 
