@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -62,6 +63,17 @@ def _accounts(world: World) -> list[Object]:
     return [manifests.account("home", **spec), manifests.account("far")]
 
 
+async def _moved(world: World) -> None:
+    """While nobody knows whose installation it is, somebody asks for more."""
+    world.later(world.dice.skewed(1, 60), lambda: asyncio.ensure_future(_ask(world)))
+    await troubles.moved(world)
+
+
+async def _ask(world: World) -> None:
+    with suppress(ApiError):
+        await users.scale(world)
+
+
 Deed = Callable[[World], Awaitable[None]]
 DEEDS: tuple[Deed, ...] = (
     users.scale,
@@ -91,5 +103,5 @@ DEEDS: tuple[Deed, ...] = (
     troubles.hung,
     troubles.twin,
     troubles.clock_set,
-    troubles.moved,
+    _moved,
 )

@@ -296,7 +296,7 @@ MUTANTS = (
     ),
     Mutant(
         "another cluster's installation is used",
-        ("restored", "mix"),
+        ("mix",),
         _patches((Installation, "_judge", _any_installation)),
     ),
     Mutant(
