@@ -25,8 +25,10 @@ async def converge(lab: Lab, client: Client, submitted: list[Object]) -> Result:
 async def teardown(lab: Lab, client: Client) -> Result:
     vms, then = lab.vms(), await lab.moment(client)
     async with clusters(client, lab.progress) as followed:
-        await followed.until(lambda known: bool(known.ready))
-        paths = [f"{HERE}/virtualclusters/{name}" for name in followed.ready]
+        paths = [
+            f"{HERE}/virtualclusters/{one['metadata']['name']}" for one in await client.list(f"{HERE}/virtualclusters")
+        ]
+        await followed.until(lambda known: len(known.ready) == len(paths))
         with lab.spending() as spent:
             await at_once(SUBMITTERS, [lambda path=path: client.delete(path) for path in paths])  # type: ignore[misc]
             await followed.all_gone()
