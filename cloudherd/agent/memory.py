@@ -77,6 +77,8 @@ class Track:
     """Whether its record named no VM when we last looked."""
     named_at: float | None = None
     """When the record, which we had seen without one, named a VM: of our own answer, or of another agent's."""
+    attempted_at: float | None = None
+    """When the last creation was asked for."""
     launched_at: float | None = None
     """When a creation was answered with a VM."""
     unknown_at: float | None = None

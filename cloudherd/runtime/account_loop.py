@@ -234,7 +234,7 @@ class AccountLoop:
     def _remember_room(self, record: Instance, track: Track, action: Lost | Report) -> None:
         """What becomes of a launch that the cloud accepted: only then it may find that it has no room."""
         refusal, now = late_refusal(record, action), self._now()
-        began = track.first_seen if track.launched_at is None else track.launched_at
+        began = track.first_seen if track.attempted_at is None else track.attempted_at
         if refusal is not None:
             told = {"began": began, "monotonic": now, "now": self._parts.clock.now()}
             self._state.full.refused(refusal.key, refusal.reason, refusal.message, **told)

@@ -139,7 +139,7 @@ class Launcher:
             record = await self._claim(record)
             due = replace(due, record=record)
             track.unknown_at = self._parts.clock.monotonic()
-        began = self._parts.clock.monotonic()
+        began = track.attempted_at = self._parts.clock.monotonic()
         try:
             vm = await due.cloud.create_vm(self._request(record, user_data))
         except CloudError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Literal
 
 from cloudherd.agent.settings import AgentSettings
@@ -101,6 +102,20 @@ async def test_after_a_mark_launches_go_one_at_a_time_until_one_succeeds() -> No
         await world.clock.advance(1.2)
         assert world.home.count("create_vm") == before + 5
         await world.clock.until(lambda: list(world.phases().values()).count("Ready") == 5, within=5)
+
+
+@on_virtual_time
+async def test_a_launch_that_was_under_way_when_another_was_refused_proves_no_room_when_its_vm_runs() -> None:
+    async with agent_at_work(capacity=1, boot=1) as world:
+
+        def fault(operation: str, when: When, what: str) -> Awaitable[None] | None:
+            return world.clock.sleep(2) if (operation, when) == ("create_vm", "after") else None
+
+        world.home.fault = fault
+        await world.instances(2)
+        await world.clock.until(lambda: sorted(world.phases().values()) == ["Failed", "Ready"], within=10)
+        await world.clock.advance(10)
+        assert full(world) == [("", "", "CloudFull")]
 
 
 @on_virtual_time
