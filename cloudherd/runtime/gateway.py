@@ -25,6 +25,7 @@ from cloudherd.runtime.ports import ApiError, Clock, KubeApi, Random, Renderer
 from cloudherd.runtime.secrets import Parameters, Values
 from cloudherd.runtime.statuses import StatusWriter
 from cloudherd.runtime.store import Entry, Store, Unreadable, cluster_of
+from cloudherd.runtime.unlisted import Unlisted
 from cloudherd.runtime.wakes import TryAgainError, Wakes
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Gateway:
         self._index = Index(store)
         self._parameters = Parameters(api, store)
         self._executor = Executor(api, store, random)
+        self._unlisted = Unlisted(api, store)
         self._events = events
         self._statuses = StatusWriter(self._executor, store, clock)
         self._rendered: OrderedDict[str, RenderResult] = OrderedDict()
@@ -134,7 +136,11 @@ class Gateway:
             return None
         secrets = await self._parameters.read(key.namespace, self._index.secrets_of(cluster))
         cluster = self._store.cluster(key) or cluster
+        if key not in self._memories:
+            await self._believe_lists(cluster)
         plan = self._plan(cluster, secrets)
+        if plan.create:
+            await self._believe_lists(cluster)
         if plan.renders:
             await asyncio.gather(*(self._render(request) for request in plan.renders))
             self._wakes.wake(key)
@@ -143,6 +149,11 @@ class Gateway:
         finally:
             soon = await self._report(cluster, plan)
         return min((seconds for seconds in (plan.again_in, soon) if seconds is not None), default=None)
+
+    async def _believe_lists(self, cluster: VirtualCluster) -> None:
+        if left_out := await self._unlisted.of(cluster):
+            more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+            raise TryAgainError(f"the API server's list lacks {left_out[0]}{more}, which exist: nothing is planned")
 
     def _plan(self, cluster: VirtualCluster, secrets: Mapping[str, Values]) -> Plan:
         begun = self._clock.monotonic()

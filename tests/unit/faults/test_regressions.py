@@ -17,6 +17,9 @@ from tests.faults.run import run
         ("restored", 121),
         # A VM that a second agent had launched was too young for listings and looks, and was taken for gone.
         ("mix", 122),
+        # Lists of Instances and accounts were cut short at the start: what was hidden was made anew at another site.
+        ("bad-list-at-start", 504),
+        ("bad-list-at-start", 512),
     ],
 )
 def test_it_stays_mended(case: str, seed: int) -> None:
