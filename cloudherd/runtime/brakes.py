@@ -125,6 +125,10 @@ def losses(state: AccountState, parts: Parts, account: CloudAccount) -> list[tup
     lost = {uid: one for uid, (one, _) in state.lost.items()}
     records = [one for one in parts.store.of_account(state.key) if isinstance(one, Instance)]
     up = sum(1 for one in records if was_up(one) and not one.deleting)
+    unclear = len(lost) + _unanswered(state, records)
+    many = unclear >= parts.settings.mass_loss_count and unclear > up * parts.settings.mass_loss_share
+    if many and unclear > len(lost):
+        return []  # a few answers do not make it a few losses
     state.freeze = judge(lost, up, account.annotation("accept-loss"), state.losses, parts.settings, now)
     state.facts.freeze = state.freeze.message if state.freeze else ""
     frozen = state.freeze.uids if state.freeze else frozenset()
@@ -136,6 +140,19 @@ def losses(state: AccountState, parts: Parts, account: CloudAccount) -> list[tup
     held = [one for uid, one in lost.items() if uid in frozen and not _is(one, "MassLoss")]
     report = Report("Unknown", "MassLoss", "its VM looks lost together with many others: see its account")
     return written + [(one, report) for one in _few(held, state, parts)]
+
+
+def _unanswered(state: AccountState, records: list[Instance]) -> int:
+    """How many more the listing lacks whose look has failed so far."""
+    if state.seen is None:
+        return 0
+    tracks = [(one, state.tracks.get(one.uid)) for one in records if was_up(one) and not one.deleting]
+    missing = [
+        (track, vm_id_of(one, track))
+        for one, track in tracks
+        if track is not None and one.uid not in state.lost and vm_id_of(one, track) not in state.seen.by_id
+    ]
+    return sum(1 for track, vm_id in missing if vm_id and track.looks.get(vm_id) is None)
 
 
 def _lost(record: Instance, loss: Lost) -> tuple[Instance, Report]:
