@@ -122,6 +122,23 @@ async def test_losses_that_trickle_in_are_still_many_at_once() -> None:
 
 
 @on_virtual_time
+async def test_looks_that_fail_do_not_make_many_losses_a_few() -> None:
+    async with agent_at_work() as world:
+        await some_ready(world, 8)
+
+        def fault(operation: str, when: When, what: str) -> None:
+            if operation == "get_vm" and any(what.endswith(vm) for vm in ("vm-1", "vm-2", "vm-3", "vm-4")):
+                raise CloudError(ErrorKind.UNREACHABLE, "HTTP500")
+
+        world.home.fault = fault
+        world.home.vanish(*(f"vm-{number}" for number in range(1, 9)))
+        await world.clock.advance(300)
+        assert set(world.phases().values()) == {"Ready"}
+        world.home.fault = None
+        await world.clock.until(lambda: world.condition("MassLoss") is not None, within=400)
+
+
+@on_virtual_time
 async def test_a_frozen_account_thaws_when_its_vms_are_seen_again() -> None:
     async with agent_at_work() as world:
         await some_ready(world, 8)
