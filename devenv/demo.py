@@ -1,8 +1,7 @@
 """`make demo`: a virtual cluster across two clouds on a real kube-apiserver: created, scaled, healed and deleted.
 
-Everything it starts is its own, on free ports and in a directory that it removes, and ends with it. What it says of
-the clouds
-it reads at the clouds, not from the operator.
+Everything it starts is its own, on free ports and in a directory that it removes, and ends with it. What it says of the
+clouds it reads at the clouds, not from the operator.
 """
 
 from __future__ import annotations

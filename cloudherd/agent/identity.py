@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from cloudherd.agent.full import Key
 from cloudherd.api import Instance, ObjectKey
 from cloudherd.api.instance import InstanceSpec
 
@@ -84,6 +85,6 @@ def parse_provider_id(text: str) -> tuple[str, str]:
     return (scope, vm_id) if found and slash else ("", "")
 
 
-def fingerprint(spec: InstanceSpec) -> tuple[str, str, str]:
+def fingerprint(spec: InstanceSpec) -> Key:
     """What refusals are remembered by: flavor, image, and what else the request is made of."""
     return spec.flavor, spec.image, f"{spec.revision} {spec.network!r}"

@@ -39,6 +39,11 @@ def digest_of(records: Iterable[Instance]) -> str:
     return hashlib.sha256("\n".join(ids).encode()).hexdigest()[:10]
 
 
+def many(count: int, of: int, settings: AgentSettings) -> bool:
+    """Whether so many at once are more likely a fault of what we see."""
+    return count >= settings.mass_loss_count and count > of * settings.mass_loss_share
+
+
 def judge(
     lost: Mapping[str, Instance],
     up: int,
@@ -55,7 +60,7 @@ def judge(
     asked = {uid: record for uid, record in lost.items() if was_up(record) and uid not in memory.accepted}
     before = [uid for uid in memory.recent if uid not in lost]
     count, of = len(asked) + len(before), up + len(before)
-    if not asked or count < settings.mass_loss_count or count <= of * settings.mass_loss_share:
+    if not asked or not many(count, of, settings):
         return None
     digest = digest_of(asked.values())
     if accepted == digest:

@@ -1,4 +1,4 @@
-"""What a refused launch means: for its Instance, and for what the account remembers."""
+"""What a launch that brought no VM means: for its Instance, and for what the account remembers."""
 
 from __future__ import annotations
 
@@ -20,6 +20,16 @@ class Refusal:
     key: Key
     reason: str
     message: str
+
+
+def unanswered(error: CloudError, *, never_asked: bool) -> Report:
+    """What is said of a launch that nobody answered; `never_asked`: no VM can come of it."""
+    if never_asked:
+        message = f"the cloud could not be asked to launch it: {error}"
+        return Report(False, "NotAsked", message, phase="Pending", launched=False)
+    return Report(
+        False, "OutcomeUnknown", f"whether the cloud launched it is not known yet: {error}", launched="Unknown"
+    )
 
 
 def late_refusal(record: Instance, lost: Lost | Report) -> Refusal | None:

@@ -14,6 +14,7 @@ from cloudherd.api.fields import (
     DnsLabel,
     DnsName,
     Duration,
+    MemoryQuantity,
     MemoryText,
     Options,
     Quantity,
@@ -36,13 +37,7 @@ class Quota(Model):
 
     instances: Count | None = None
     cpus: Quantity | None = None
-    memory: (
-        Annotated[
-            Quantity,
-            Crd(Rule("type(self) == int || !self.endsWith('m')", "memory is in bytes: write it like 256Gi or 512M")),
-        ]
-        | None
-    ) = None
+    memory: MemoryQuantity | None = None
 
     @property
     def memory_bytes(self) -> float | None:

@@ -82,6 +82,12 @@ Quantity = Annotated[
         maxLength=32,
     ),
 ]
+MemoryQuantity = Annotated[
+    Quantity,
+    Crd(
+        Rule("type(self) == int || !self.endsWith('m')", "memory and disk are in bytes: write them like 256Gi or 512M")
+    ),
+]
 MemoryText = Annotated[str, AfterValidator(_checked_quantity), text(32)]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cloudherd.api.fields import CloudName, Grace, Options, Quantity, ShortText, Tags
+from cloudherd.api.fields import CloudName, Grace, MemoryQuantity, Options, Quantity, ShortText, Tags
 from cloudherd.api.meta import Model
 from cloudherd.api.quantity import parse_quantity
 from cloudherd.api.schema import Crd, Rule, validated
@@ -41,8 +41,8 @@ class MachineResources(Model):
     )
 
     cpus: Quantity | None = None
-    memory: Quantity | None = None
-    disk: Quantity | None = None
+    memory: MemoryQuantity | None = None
+    disk: MemoryQuantity | None = None
 
     @property
     def amounts(self) -> tuple[float, float, float]:

@@ -1,10 +1,8 @@
 """What a cloud must be able to do for Cloudherd: the one protocol that every provider implements.
 
 Drivers are blocking and belong to one thread at a time; the thread adapter gives each thread its own. A driver never
-retries
-a creation by itself, never touches a VM that it was not told to, and never passes on a client library's exception
-text or a
-URL: both can hold user data and keys. All its failures are `CloudError`s.
+retries a creation by itself, never touches a VM that it was not told to, and never passes on a client library's
+exception text or a URL: both can hold user data and keys. All its failures are `CloudError`s.
 """
 
 from __future__ import annotations

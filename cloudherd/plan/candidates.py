@@ -152,7 +152,10 @@ def offer_of(choice: Choice, account: CloudAccount) -> Offer | str:
 
 def _flavor(choice: Choice, account: CloudAccount) -> FlavorStatus | str:
     if choice.resources is not None:
-        return smallest(choice.resources, account.status.flavors) or f"has no flavor with {choice.resources}"
+        return (
+            smallest(choice.resources, account.status.flavors)
+            or f"has no flavor with {choice.resources} (spec.flavors)"
+        )
     if choice.flavor not in account.spec.flavors:
         return f"lacks the flavor {choice.flavor} (spec.flavors)"
     found = next((item for item in account.status.flavors if item.name == choice.flavor), None)

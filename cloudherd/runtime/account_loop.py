@@ -233,19 +233,15 @@ class AccountLoop:
 
     def _remember_room(self, record: Instance, track: Track, action: Lost | Report) -> None:
         """What becomes of a launch that the cloud accepted: only then it may find that it has no room."""
-        refusal, now = late_refusal(record, action), self._now()
+        state, refusal, now = self._state, late_refusal(record, action), self._parts.clock.now()
         began = track.first_seen if track.attempted_at is None else track.attempted_at
         if refusal is not None:
-            told = {"began": began, "monotonic": now, "now": self._parts.clock.now()}
-            self._state.full.refused(refusal.key, refusal.reason, refusal.message, **told)
-            self._state.ask_limits = True
-        elif (
-            self._state.full.marks
-            and track.launched_at is not None
-            and isinstance(action, Report)
-            and action.ready is True
-        ):
-            self._state.full.succeeded(fingerprint(record.spec), began=began)
+            state.full.refused(
+                refusal.key, refusal.reason, refusal.message, began=began, monotonic=self._now(), now=now
+            )
+            state.ask_limits = True
+        elif state.full.marks and track.launched_at is not None and isinstance(action, Report) and action.ready is True:
+            state.full.succeeded(fingerprint(record.spec), began=began)
 
     def _carry_out(self, record: Instance, action: Action) -> None:
         track, work = self._state.tracks[record.uid], self._tasks.work

@@ -5,7 +5,7 @@ sweep.
 from __future__ import annotations
 
 from cloudherd.agent.actions import Action, Lost, Nothing, Report
-from cloudherd.agent.loss import judge, was_up
+from cloudherd.agent.loss import judge, many, was_up
 from cloudherd.agent.memory import Track
 from cloudherd.agent.power import rests
 from cloudherd.agent.sweep import Orphan, sweep
@@ -125,9 +125,8 @@ def losses(state: AccountState, parts: Parts, account: CloudAccount) -> list[tup
     lost = {uid: one for uid, (one, _) in state.lost.items()}
     records = [one for one in parts.store.of_account(state.key) if isinstance(one, Instance)]
     up = sum(1 for one in records if was_up(one) and not one.deleting)
-    unclear = len(lost) + _unanswered(state, records)
-    many = unclear >= parts.settings.mass_loss_count and unclear > up * parts.settings.mass_loss_share
-    if many and unclear > len(lost):
+    unanswered = _unanswered(state, records)
+    if unanswered and many(len(lost) + unanswered, up, parts.settings):
         return []  # a few answers do not make it a few losses
     state.freeze = judge(lost, up, account.annotation("accept-loss"), state.losses, parts.settings, now)
     state.facts.freeze = state.freeze.message if state.freeze else ""
@@ -146,13 +145,10 @@ def _unanswered(state: AccountState, records: list[Instance]) -> int:
     """How many more the listing lacks whose look has failed so far."""
     if state.seen is None:
         return 0
-    tracks = [(one, state.tracks.get(one.uid)) for one in records if was_up(one) and not one.deleting]
-    missing = [
-        (track, vm_id_of(one, track))
-        for one, track in tracks
-        if track is not None and one.uid not in state.lost and vm_id_of(one, track) not in state.seen.by_id
-    ]
-    return sum(1 for track, vm_id in missing if vm_id and track.looks.get(vm_id) is None)
+    up = [one for one in records if was_up(one) and not one.deleting and one.uid not in state.lost]
+    tracks = [(one, state.tracks[one.uid]) for one in up if one.uid in state.tracks]
+    missing = [(track, vm_id) for one, track in tracks if (vm_id := vm_id_of(one, track)) not in state.seen.by_id]
+    return sum(1 for track, vm_id in missing if vm_id and vm_id not in track.looks)
 
 
 def _lost(record: Instance, loss: Lost) -> tuple[Instance, Report]:

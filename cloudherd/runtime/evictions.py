@@ -15,8 +15,6 @@ from cloudherd.runtime.ports import Clock, KubeApi, Random
 from cloudherd.runtime.store import Entry, Plain, Store, account_of
 from cloudherd.runtime.wakes import Wakes
 
-NOWHERE = ObjectKey("", "")
-
 
 class Evictions:
     """Deletes the Instances of accounts that may take them along; others it never touches."""
@@ -46,7 +44,8 @@ class Evictions:
         if plural == CLOUD_ACCOUNT.plural:
             self._wakes.wake(after.key)
         elif plural == INSTANCE.plural:
-            account = self._store.account(account_of(after) or NOWHERE)
+            key = account_of(after)
+            account = self._store.account(key) if key else None
             if account is not None and account.deleting:
                 self._wakes.wake(account.key)
         elif plural == NAMESPACE.plural and isinstance(after, Plain) and after.deleting:

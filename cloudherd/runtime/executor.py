@@ -1,8 +1,7 @@
 """Carries out plans of the gateway, step by step in the order of `Plan`'s fields. Decides nothing.
 
 Every answer enters the store at once. What fails is left to the next plan: nothing here is tried twice. A step that a
-later
-one relies on ends the plan when it fails.
+later one relies on ends the plan when it fails.
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ class Executor:
         self._api, self._store, self._random = api, store, random
 
     async def carry_out(self, cluster: VirtualCluster, plan: Plan) -> None:
-        """All of the plan but its renders, notes and throttled status. ApiError: the first failure, after all was
-        tried
-        that does not rely on it."""
+        """All of the plan but its renders, notes and throttled status. ApiError: the first failure, after all was tried
+        that does not rely on it.
+        """
         if plan.add_finalizer:
             await self._finalizers(cluster, (*cluster.metadata.finalizers, FINALIZER))
             return

@@ -1,8 +1,7 @@
 """The gateway's loop: wakes, plans one cluster at a time, carries the plan out. It never calls a cloud.
 
 Wakes are merged: a cluster has one plan under way, and the next one when that one's writes are seen. Between planning
-and the
-ledger's note of it nothing is awaited, so that no two clusters are given the same place.
+and the ledger's note of it nothing is awaited, so that no two clusters are given the same place.
 """
 
 from __future__ import annotations
@@ -153,7 +152,11 @@ class Gateway:
     async def _believe_lists(self, cluster: VirtualCluster) -> None:
         if left_out := await self._unlisted.of(cluster):
             more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
-            raise TryAgainError(f"the API server's list lacks {left_out[0]}{more}, which exist: nothing is planned")
+            text = (
+                f"the API server's lists lack {left_out[0]}{more}, which exist: nothing is planned until they show it"
+            )
+            await self._events.emit(cluster, "Warning", "ListsIncomplete", text)
+            raise TryAgainError(text)
 
     def _plan(self, cluster: VirtualCluster, secrets: Mapping[str, Values]) -> Plan:
         begun = self._clock.monotonic()

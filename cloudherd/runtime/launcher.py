@@ -15,7 +15,7 @@ from cloudherd.agent.decide import adopted, decide
 from cloudherd.agent.identity import fingerprint, tags_for, token_for
 from cloudherd.agent.instance_status import status_patch
 from cloudherd.agent.memory import Track
-from cloudherd.agent.refusal import refusal_of
+from cloudherd.agent.refusal import refusal_of, unanswered
 from cloudherd.agent.view import View
 from cloudherd.api import CloudAccount, Instance, ObjectKey, Resource
 from cloudherd.clouds.protocol import VM, CloudError, ErrorKind, LaunchRequest, VMState
@@ -236,14 +236,7 @@ class Launcher:
             if error.kind is ErrorKind.UNREACHABLE:
                 state.outdated_at = monotonic  # the others wait until the cloud can be listed again
             due.track.failed(monotonic, settings.retry_first, settings.retry_longest)
-            await self._reporter.write(due.record, self._not_done(error, due, monotonic))
-
-    @staticmethod
-    def _not_done(error: CloudError, due: _Due, monotonic: float) -> Report:
-        """What is said of a launch that nobody answered."""
-        if error.never_sent and not due.doubt and not due.track.inherited:
-            message = f"the cloud could not be asked to launch it: {error}"
-            return Report(False, "NotAsked", message, phase="Pending", launched=False)
-        due.track.unknown_at = monotonic
-        message = f"whether the cloud launched it is not known yet: {error}"
-        return Report(False, "OutcomeUnknown", message, launched="Unknown")
+            never_asked = error.never_sent and not due.doubt and not due.track.inherited
+            if not never_asked:
+                due.track.unknown_at = monotonic
+            await self._reporter.write(due.record, unanswered(error, never_asked=never_asked))

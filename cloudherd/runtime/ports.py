@@ -31,10 +31,8 @@ class Kind:
 
 class ApiError(Exception):
     """A call to the API server that failed. `reason` is Kubernetes' own (AlreadyExists, Conflict, NotFound, Expired
-    ...);
-    `Unreachable` where the outcome is not known; `NotServed` where the server does not know the kind (never to be
-    read
-    as an absent object). The message is the server's, and holds no object. `status` is 0 where no answer came;
+    ...); `Unreachable` where the outcome is not known; `NotServed` where the server does not know the kind (never to be
+    read as an absent object). The message is the server's, and holds no object. `status` is 0 where no answer came;
     `retry_after` is in seconds, 0 where the server did not say."""
 
     def __init__(self, reason: str, message: str = "", status: int = 0, retry_after: float = 0.0) -> None:
@@ -74,8 +72,7 @@ class KubeApi(Protocol):
 
     async def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, subresource: str = "") -> Object:
         """A JSON merge patch. metadata.resourceVersion in the body is a precondition (Conflict). So is metadata.uid,
-        but
-        only without a subresource: for status and scale the API server takes no notice of it, so that a patch which
+        but only without a subresource: for status and scale the API server takes no notice of it, so that a patch which
         must not meet a namesake needs the resourceVersion there. Never to take the last finalizer off: see `replace`.
         """
         ...

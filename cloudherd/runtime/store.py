@@ -1,8 +1,7 @@
 """What is known of the cluster's objects: fed by the reflectors and by our own writes, read by every plan.
 
 A write's answer enters at once, so that the next plan reads what the last one wrote; a late watch event never puts an
-older
-state, or an object that we saw off, back. An object that cannot be read is kept as `Unreadable`: present, never
+older state, or an object that we saw off, back. An object that cannot be read is kept as `Unreadable`: present, never
 absent.
 """
 

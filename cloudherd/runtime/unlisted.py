@@ -36,9 +36,8 @@ class Unlisted:
 
     def _instances(self, cluster: VirtualCluster) -> Iterator[tuple[Kind, ObjectKey]]:
         """The lowest slots, where fewer Instances are listed than were counted."""
-        if sum(service.current for service in cluster.status.services) <= len(
-            list(self._store.of_cluster(cluster.key))
-        ):
+        counted = sum(service.current for service in cluster.status.services)
+        if counted <= sum(1 for _ in self._store.of_cluster(cluster.key)):
             return
         for service in cluster.status.services:
             for slot in range(service.current):

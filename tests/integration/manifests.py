@@ -115,6 +115,12 @@ WRONG = (
     _cluster("an empty flavor", {f"{_W}.machine.flavor": ""}, f"{_AT_WORKER}.machine.flavor", "at least 1 char"),
     _cluster("no size", {f"{_W}.machine.flavor": GONE}, f"{_AT_WORKER}.machine", "give either flavor"),
     _cluster("two sizes", {f"{_W}.machine.resources": {"cpus": 2}}, f"{_AT_WORKER}.machine", "give either flavor"),
+    _cluster(
+        "a size in thousandths",
+        {f"{_W}.machine.flavor": GONE, f"{_W}.machine.resources": {"memory": "500m"}},
+        f"{_AT_WORKER}.machine.resources.memory",
+        "like 256Gi",
+    ),
     _cluster("a size of nothing", {f"{_W}.machine.resources": {}}, f"{_AT_WORKER}.machine.resources", "at least one"),
     _cluster("a negative count", {f"{_W}.replicas": -1}, f"{_AT_WORKER}.replicas", "greater than or equal to 0"),
     _cluster("a count in words", {f"{_W}.replicas": "ten"}, f"{_AT_WORKER}.replicas", "must be of type integer"),

@@ -170,7 +170,9 @@ def test_resources_in_place_of_a_flavor_are_the_account_s_to_translate() -> None
     one = found(account("home"), machine=asked)[0]
     assert (one.offers["worker"].flavor, one.choices["worker"].wanted) == ("large", "cpus 2, memory 1Gi")
     too_much = {"flavor": None, "resources": {"cpus": 900}}
-    assert found(account("home"), machine=too_much)[0].lacking == {"worker": "has no flavor with cpus 900"}
+    assert found(account("home"), machine=too_much)[0].lacking == {
+        "worker": "has no flavor with cpus 900 (spec.flavors)"
+    }
 
 
 def test_an_override_names_a_flavor_where_one_account_is_to_be_asked_for_it() -> None:
