@@ -48,6 +48,7 @@ class Process:
     def __init__(self, settings: Settings, *, gateway: bool, agent: bool) -> None:
         self.settings, self.gateway, self.agent = settings, gateway, agent
         self.clock, self.random = SystemClock(), SystemRandom()
+        self.identity = f"{platform.node()}-{self.random.uuid()}"
         self.metrics = PrometheusMetrics()
         self.reads: tuple[Kind, ...] = kinds.GATEWAY_READS if gateway else kinds.AGENT_READS
         self.store = Store(kind.plural for kind in self.reads)
@@ -91,7 +92,7 @@ class Process:
             self.random,
             namespace=self.settings.namespace,
             name=f"cloudherd-{role}",
-            identity=f"{platform.node()}-{self.random.uuid()}",
+            identity=self.identity,
         )
 
     def on_close(self, closer: Callable[[], Awaitable[None]]) -> None:

@@ -52,6 +52,7 @@ def agent_loops(process: Process, api: KubeApi) -> list[Loop]:
         ThreadedCloudFactory(Registry(), observer=process.metrics.called),
         process.clock,
         process.random,
+        name=process.identity,
         namespace=settings.namespace,
         settings=AgentSettings(orphan_age=settings.orphan_age_seconds),
         installation_id=settings.installation,

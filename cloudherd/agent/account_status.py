@@ -69,7 +69,9 @@ def images_by_name(images: Iterable[Image]) -> dict[str, Image]:
 def account_status(
     account: CloudAccount, facts: Facts, marks: Mapping[Key, Mark], counts: AccountStatus, now: float
 ) -> AccountStatus:
-    """The status as it should be. `counts` gives used, foreign and limit where those are not to change yet."""
+    """The status as it should be. `counts` gives the agent, and used, foreign and limit where those are not to change
+    yet.
+    """
     told = {
         "Ready": _ready(account, facts),
         "CredentialsValid": facts.credentials,
@@ -80,6 +82,7 @@ def account_status(
     return AccountStatus(
         observed_generation=account.metadata.generation,
         scope=facts.scope[:SHORT] or None,
+        agent=counts.agent,
         limit=counts.limit,
         used=counts.used,
         foreign=counts.foreign,

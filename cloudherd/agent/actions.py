@@ -8,6 +8,11 @@ from typing import Literal
 from cloudherd.api.instance import Addresses, Phase
 from cloudherd.clouds.protocol import Verb
 
+Launched = bool | Literal["Unknown", "Withdrawn"]
+"""Whether a VM may come of the attempts for an Instance. Withdrawn: none of what we claimed, but perhaps one of what
+another agent has under way.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
@@ -18,7 +23,7 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Call the cloud; `claim` first writes to the Instance that this agent does, for a cloud without tokens."""
+    """Call the cloud; `claim` first writes to the Instance that this agent does, for those who could not know."""
 
     claim: bool = False
 
@@ -35,7 +40,7 @@ class Report:
     phase: Phase | None = None
     provider_id: str | None = None
     addresses: Addresses | None = None
-    launched: bool | Literal["Unknown"] | None = None
+    launched: Launched | None = None
     unsupported: str | None = None
     """What of the spec the cloud cannot do; empty where there is nothing any more."""
     tell: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cloudherd.agent.actions import Report
+from cloudherd.agent.actions import Launched, Report
 from cloudherd.agent.memory import Track
 from cloudherd.api import CloudAccount, Instance
 from cloudherd.api.account import AllowedNamespaces
@@ -29,10 +29,18 @@ class Held:
         self.memory += size.memory * times
 
 
-def refused(reason: str, message: str, track: Track, *, doubt: bool) -> Report:
-    """The end of an Instance that gets no VM; with `doubt`, one may still come of an earlier attempt."""
-    certain = None if track.inherited else False
-    return Report(False, reason, message, phase="Failed", launched="Unknown" if doubt else certain)
+def refused(
+    reason: str, message: str, track: Track, *, doubt: bool, shared: bool = False, claimed: bool = False
+) -> Report:
+    """The end of an Instance that gets no VM. With `doubt`, one may still come of an earlier attempt; `shared`: of
+    another agent's; `claimed`: we had claimed it.
+    """
+    launched: Launched | None = None if track.inherited else False
+    if doubt:
+        launched = "Unknown"
+    elif shared:
+        launched = "Withdrawn" if claimed else None
+    return Report(False, reason, message, phase="Failed", launched=launched)
 
 
 def objection(

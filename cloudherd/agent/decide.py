@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from cloudherd.agent.actions import NOTHING, Action, Destroy, Launch, LookUp, Lost, Nothing, Release, Report
 from cloudherd.agent.identity import bears_identity, identity_in, identity_of, is_ours, provider_id
-from cloudherd.agent.memory import Track, never_launched
+from cloudherd.agent.memory import Track, never_launched, never_will_be
 from cloudherd.agent.power import farewell, has_grace
 from cloudherd.agent.seen import GONE, Seen
 from cloudherd.agent.standing import report_of
@@ -115,7 +115,8 @@ def _launch(record: Instance, track: Track, view: View, seen: Seen) -> Action:
     """
     unsettled = track.unsettled_since(record)
     if view.capabilities.idempotency_token:
-        return Launch() if unsettled is None or seen.begun > unsettled else NOTHING
+        due = unsettled is None or seen.begun > unsettled
+        return Launch(claim=view.shares(record)) if due else NOTHING
     settled = -1.0
     if unsettled is not None:
         settled = unsettled + _late(view)
@@ -146,7 +147,8 @@ def adopted(record: Instance, vm: VM, track: Track, view: View, scope: str) -> R
 
 def _ending(record: Instance, track: Track, view: View) -> Action:
     vm_id = vm_id_of(record, track)
-    if not vm_id and never_launched(record) and track.unknown_at is None:
+    never = never_will_be if view.shares(record) else never_launched
+    if not vm_id and never(record) and track.unknown_at is None:
         return Release()
     if view.seen is None:
         return NOTHING
@@ -242,8 +244,9 @@ def _confirm(record: Instance, track: Track, view: View, vm_id: str) -> Action:
 
 def _confirm_none(record: Instance, track: Track, view: View, seen: Seen) -> Action:
     """It has no VM that we know of; one may still come."""
-    inherited = track.inherited and view.capabilities.idempotency_token  # else it would bear a claim
-    settled = track.first_seen + (_late(view) if inherited else view.capabilities.visibility_seconds)
+    settled = track.first_seen + view.capabilities.visibility_seconds
+    if view.shares(record) or (track.inherited and view.capabilities.idempotency_token):
+        settled = (track.ending_since or 0) + _late(view)  # without tokens it would bear a claim
     unsettled = track.unsettled_since(record)
     if unsettled is not None:
         settled = max(settled, unsettled + _late(view))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from cloudherd.agent.actions import Report
+from cloudherd.agent.actions import Launched, Report
 from cloudherd.api import Instance
 from cloudherd.api.conditions import condition, find, merged
 
@@ -12,7 +12,12 @@ MESSAGE = 1024
 
 State = bool | Literal["Unknown"]
 TEXT: dict[State, str] = {True: "True", False: "False", "Unknown": "Unknown"}
-LAUNCHED: dict[State, str] = {True: "Launched", False: "Refused", "Unknown": "OutcomeUnknown"}
+LAUNCHED: dict[Launched, tuple[str, State, str, str]] = {
+    True: ("Launched", True, "Launched", ""),
+    False: ("Launched", False, "Refused", ""),
+    "Unknown": ("Launched", "Unknown", "OutcomeUnknown", ""),
+    "Withdrawn": ("Launched", False, "ClaimWithdrawn", ""),
+}
 
 
 def is_news(record: Instance, report: Report) -> bool:
@@ -23,7 +28,7 @@ def is_news(record: Instance, report: Report) -> bool:
         or (report.provider_id is not None and report.provider_id != status.provider_id)
         or (report.addresses is not None and report.addresses != status.addresses)
         or _differs(record, "Ready", report.ready, report.reason, report.message[:MESSAGE])
-        or (launched is not None and _differs(record, "Launched", launched, LAUNCHED[launched], ""))
+        or (launched is not None and _differs(record, *LAUNCHED[launched]))
         or (report.unsupported is not None and _differs(record, *_unsupported(report.unsupported)))
     )
 
@@ -44,7 +49,7 @@ def status_patch(record: Instance, report: Report, now: float) -> dict[str, Any]
     before, generation = record.status, record.metadata.generation
     told: list[tuple[str, State, str, str]] = [("Ready", report.ready, report.reason, report.message[:MESSAGE])]
     if report.launched is not None:
-        told.append(("Launched", report.launched, LAUNCHED[report.launched], ""))
+        told.append(LAUNCHED[report.launched])
     if report.unsupported is not None:
         told.append(_unsupported(report.unsupported))
     conditions = [condition(before.conditions, *one, generation=generation, now=now) for one in told]

@@ -87,6 +87,8 @@ class Track:
     """Whether the attempt that the Instance's claim speaks of was refused for certain."""
     vm_id: str = ""
     """The VM of that answer."""
+    ending_since: float | None = None
+    """When we first saw its record being deleted."""
     sighted: bool = False
     """Whether the cloud has shown the VM, in a listing or by its ID."""
     without_address: float | None = None
@@ -103,6 +105,8 @@ class Track:
         if named and self.nameless:
             self.named_at = monotonic
         self.nameless = not named
+        if record.deleting and self.ending_since is None:
+            self.ending_since = monotonic
 
     def young_since(self) -> float:
         """From when on its VM may have been too young for a listing."""
@@ -126,6 +130,14 @@ class Track:
 
 
 def never_launched(record: Instance) -> bool:
-    """Whether its status says that no attempt was ever made for it that could have brought a VM."""
+    """Whether its status says that no attempt was ever made for it that could have brought a VM, but for those of the
+    agent of its spec that this one has not written down yet.
+    """
     launched = find(record.status.conditions, "Launched")
     return launched is not None and launched.status == "False"
+
+
+def never_will_be(record: Instance) -> bool:
+    """Whether the agent of its spec, which alone could have said so, says that no VM comes of it any more."""
+    launched = find(record.status.conditions, "Launched")
+    return record.status.phase == "Failed" and launched is not None and launched.reason == "Refused"

@@ -21,6 +21,7 @@ class View:
     """
 
     installation: str
+    agent: str
     provider: str
     settings: AgentSettings
     capabilities: Capabilities
@@ -29,6 +30,12 @@ class View:
     scope: str = ""
     """The scope that the account was bound to while it has had Instances; empty: that of `seen`."""
     hold: str = ""
+
+    def shares(self, record: Instance) -> bool:
+        """Whether another agent may be launching it, of which its status says nothing. Where there are tokens the
+        agent of its spec launches without a claim, and nobody but itself knows what it has under way.
+        """
+        return self.capabilities.idempotency_token and record.spec.agent != self.agent
 
     @property
     def repointed(self) -> bool:

@@ -193,6 +193,8 @@ class Usage(Model):
 class AccountStatus(Model):
     observed_generation: int = 0
     scope: ShortText | None = None
+    agent: ShortText | None = None
+    """The agent that began to serve the account last: one process, from its start to its end."""
     limit: Limit | None = None
     used: Usage | None = None
     foreign: Usage | None = None
@@ -228,6 +230,7 @@ class CloudAccount(Resource):
         Column("Full-Until", ".status.full[0].until", wide=True),
         Column("Foreign", ".status.foreign.instances", "integer", wide=True),
         Column("Cordoned", ".spec.unschedulable", "boolean", wide=True),
+        Column("Agent", ".status.agent", wide=True),
         Column("Scope", ".status.scope", wide=True),
         AGE,
         Column("Message", of_condition("Ready", "message")),

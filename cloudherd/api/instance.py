@@ -48,6 +48,8 @@ class InstanceSpec(Model):
     power_state: PowerState = "Running"
     deletion_grace: Grace = "0s"
     user_data_ref: SecretRef
+    agent: ShortText | None = None
+    """The agent that served the account when this was made: any other one claims the Instance before it launches it."""
     revision: Annotated[str, text(64)]
     recipe: Annotated[int, Crd(minimum=1)] = 1
 

@@ -178,6 +178,7 @@ class AccountLoop:
         state = self._state
         return View(
             installation=self._parts.installation.id,
+            agent=self._parts.name,
             provider=account.spec.provider,
             settings=self._parts.settings,
             capabilities=self._link.cloud.capabilities if self._link.cloud else NO_CLOUD,

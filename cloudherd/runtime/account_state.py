@@ -39,6 +39,8 @@ class Parts:
     random: Random
     settings: AgentSettings
     installation: Installation
+    name: str
+    """The agent's own: of one process, from its start to its end."""
     events: EventRecorder
     records: Records
     metrics: Metrics

@@ -25,6 +25,7 @@ class AccountWriter:
         self._counted_at = float("-inf")
         self._written: dict[str, object] = {}
         self._written_at = float("-inf")
+        self._announced = False
         self._settled: object = None
         """What led to no patch when it was last looked at: the loop asks after each Instance."""
 
@@ -80,6 +81,7 @@ class AccountWriter:
                 written = await self._parts.records.patch_status(CLOUD_ACCOUNT, account, patch)
             except Gone:
                 return
+            self._announced = True
             self._written, self._written_at = patch, self._parts.clock.monotonic()
             if {"used", "foreign", "limit"} & patch.keys():
                 self._counted_at = self._written_at
@@ -95,10 +97,11 @@ class AccountWriter:
 
     def _counts(self, account: CloudAccount, *, fresh: bool) -> AccountStatus:
         facts, before = self._state.facts, account.status
+        agent = (before.agent if self._announced else None) or self._parts.name
         if not fresh or facts.used is None:
-            return AccountStatus(limit=before.limit, used=before.used, foreign=before.foreign)
+            return AccountStatus(agent=agent, limit=before.limit, used=before.used, foreign=before.foreign)
         limit = before.limit if facts.limits is None else limit_of(facts.limits)
-        return AccountStatus(limit=limit, used=facts.used, foreign=facts.foreign)
+        return AccountStatus(agent=agent, limit=limit, used=facts.used, foreign=facts.foreign)
 
     async def _tell(self, before: CloudAccount, after: CloudAccount) -> None:
         for type_ in ("Ready", "CapacityAvailable"):

@@ -29,8 +29,9 @@ INSTALLATION_LOOK = 5.0
 
 
 class Agent:
-    """`namespace` is the operator's own, where the installation's ConfigMap lies; `installation_id` comes from a
-    setting, for an agent that may not make one."""
+    """`name` is one process's alone, from its start to its end; `namespace` is the operator's own, where the
+    installation's ConfigMap lies; `installation_id` comes from a setting, for an agent that may not make one.
+    """
 
     def __init__(  # noqa: PLR0913 - the ports, and what sets one installation apart
         self,
@@ -40,6 +41,7 @@ class Agent:
         clock: Clock,
         random: Random,
         *,
+        name: str,
         namespace: str,
         settings: AgentSettings | None = None,
         installation_id: str = "",
@@ -54,6 +56,7 @@ class Agent:
             random=random,
             settings=settings or AgentSettings(),
             installation=installation,
+            name=name,
             events=EventRecorder(api, "cloudherd-agent", clock),
             records=Records(api, store),
             metrics=metrics,

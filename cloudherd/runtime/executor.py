@@ -118,6 +118,7 @@ class Executor:
             tags=service.machine.tags,
             deletion_grace=service.machine.deletion_grace,
             user_data_ref=SecretRef(name=action.user_data.secret),
+            agent=account.status.agent,
             revision=action.user_data.revision,
             recipe=RECIPE,
         )

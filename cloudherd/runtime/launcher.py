@@ -1,4 +1,4 @@
-"""Carries out a launch: checks once more, claims where there are no tokens, calls, and writes down what came of it.
+"""Carries out a launch: checks once more, claims where others would not know, calls, and writes down what came of it.
 
 The answer is written until it stands or the Instance is gone; then the VM goes too, for nobody else knows of it yet.
 """
@@ -35,7 +35,9 @@ IN_DOUBT = (ErrorKind.UNKNOWN, ErrorKind.UNREACHABLE)
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """A launch. `claim`: to be claimed first; `doubt`: an earlier attempt may still bring a VM."""
+    """A launch. `claim`: to be claimed first; `doubt`: an earlier attempt may still bring a VM; `shared`: another
+    agent's may, that is not written down.
+    """
 
     record: Instance
     account: CloudAccount
@@ -45,6 +47,7 @@ class _Due:
     cloud: Cloud
     claim: bool
     doubt: bool
+    shared: bool
 
 
 class Launcher:
@@ -114,7 +117,8 @@ class Launcher:
         if not isinstance(action, Launch) or view.seen is None or self._link.cloud is None:
             return None
         doubt = track.unsettled_since(record) is not None
-        return _Due(record, account, track, view, view.seen.scope, self._link.cloud, action.claim, doubt)
+        shared = view.shares(record)
+        return _Due(record, account, track, view, view.seen.scope, self._link.cloud, action.claim, doubt, shared)
 
     def _objection(self, due: _Due) -> tuple[str, str] | None:
         """Why it is not even tried, as (reason, message)."""
@@ -128,10 +132,11 @@ class Launcher:
         held.instances += len(self._state.unreadable)
         return objection(due.record, due.account, labels, images, held)
 
-    async def _refuse(self, due: _Due, reason: str, message: str) -> None:
+    async def _refuse(self, due: _Due, reason: str, message: str, *, claimed: bool = False) -> None:
         if not due.doubt:
             self._state.holders.discard(due.record.uid)
-        await self._reporter.write(due.record, refused(reason, message, due.track, doubt=due.doubt))
+        report = refused(reason, message, due.track, doubt=due.doubt, shared=due.shared, claimed=claimed)
+        await self._reporter.write(due.record, report)
 
     async def _attempt(self, due: _Due, user_data: bytes) -> None:
         state, track, record = self._state, due.track, due.record
@@ -226,7 +231,7 @@ class Launcher:
             state.full.refused(refusal.key, refusal.reason, refusal.message, began=began, monotonic=monotonic, now=now)
             state.ask_limits = True
             await self._writer.publish()  # first the account, so that nobody binds another one to it
-            await self._refuse(due, refusal.reason, refusal.message)
+            await self._refuse(due, refusal.reason, refusal.message, claimed=due.claim)
         elif error.kind is ErrorKind.THROTTLED:
             state.throttled.extend(monotonic, settings.retry_first, settings.retry_longest, began=began)
         elif error.kind is ErrorKind.DENIED:
@@ -239,4 +244,4 @@ class Launcher:
             never_asked = error.never_sent and not due.doubt and not due.track.inherited
             if not never_asked:
                 due.track.unknown_at = monotonic
-            await self._reporter.write(due.record, unanswered(error, never_asked=never_asked))
+            await self._reporter.write(due.record, unanswered(error, never_asked=never_asked, shared=due.shared))

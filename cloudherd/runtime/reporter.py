@@ -56,11 +56,13 @@ class Reporter:
 
 def _still_true(report: Report, judged: Instance, current: Instance) -> Report:
     """That no VM can come of our attempt says nothing of another agent's, which was written down meanwhile."""
-    if report.launched is False and _launched(judged) != _launched(current):
+    if report.launched in (False, "Withdrawn") and _attempt(judged) != _attempt(current):
         return replace(report, launched=None)
     return report
 
 
-def _launched(record: Instance) -> str:
-    found = find(record.status.conditions, "Launched")
-    return found.status if found else ""
+def _attempt(record: Instance) -> tuple[str, str]:
+    """What its status says of attempts: each claim has a message of its own."""
+    launched, ready = (find(record.status.conditions, type_) for type_ in ("Launched", "Ready"))
+    unclear = launched is not None and launched.status == "Unknown"
+    return launched.status if launched else "", ready.message if unclear and ready else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -39,6 +40,7 @@ class World:
         self.home = self.cloud("home", **cloud)
         self.settings = AgentSettings()
         self.metrics: Metrics = UNMEASURED
+        self._numbers = itertools.count(1)
         self.agents: list[tuple[Agent, Store, list[asyncio.Task[Any]]]] = []
 
     def cloud(self, account: str, **settings: Any) -> FakeCloud:
@@ -77,6 +79,7 @@ class World:
     async def instance(self, name: str, *, namespace: str = NAMESPACE, **spec: Any) -> None:
         """What the gateway writes: the record of one VM to be."""
         cluster, service, _ = name.split("-")
+        account = await self.gateway.get(kinds.CLOUD_ACCOUNT, NAMESPACE, "home") or {}
         defaults = {
             "id": str(uuid.UUID(int=int(self.random.uniform(0, 2**100)), version=4)),
             "clusterName": cluster,
@@ -87,6 +90,7 @@ class World:
             "resources": {"cpus": 1, "memory": 2 * 1024**3},
             "userDataRef": {"name": "data"},
             "revision": "1",
+            "agent": (account.get("status") or {}).get("agent"),
         }
         meta = {"name": name, "namespace": namespace, "finalizers": ["cloudherd.dev/instance"]}
         body = {"apiVersion": "cloudherd.dev/v1alpha1", "kind": "Instance", "metadata": meta}
@@ -152,7 +156,8 @@ class World:
         api = self.server.client("cloudherd-agent")
         store = Store(kind.plural for kind in kinds.AGENT_READS)
         ports = (api, store, self.clouds, self.clock, self.random)
-        agent = Agent(*ports, namespace=SYSTEM, settings=self.settings, metrics=self.metrics)
+        name = f"agent-{next(self._numbers)}"
+        agent = Agent(*ports, name=name, namespace=SYSTEM, settings=self.settings, metrics=self.metrics)
         reflectors = [Reflector(api, kind, store, self.clock, self.random) for kind in kinds.AGENT_READS]
         work = [*(one.run() for one in reflectors), agent.run()]
         self.agents.append((agent, store, [asyncio.create_task(one) for one in work]))

@@ -95,10 +95,12 @@ class Operator:
         dice: Dice,
         story: Story,
         *,
+        identity: str,
         gateway: bool = True,
         agent: bool = True,
         settings: AgentSettings | None = None,
     ) -> None:
+        self.identity = identity
         self.name, self.gateway, self.agent = name, gateway, agent
         self._skies, self._clock, self._random, self._dice, self._story = skies, clock, random, dice, story
         self._settings = settings
@@ -172,8 +174,8 @@ class Operator:
         return [gateway.run, contexts.run, Evictions(api, store, events, clock, random).run]
 
     def _agent(self, store: Store) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-        api = self.wires["cloudherd-agent"]
-        agent = Agent(api, store, self._cloud, self._clock, self._random, namespace=SYSTEM, settings=self._settings)
+        ports = (self.wires["cloudherd-agent"], store, self._cloud, self._clock, self._random)
+        agent = Agent(*ports, name=self.identity, namespace=SYSTEM, settings=self._settings)
         return [agent.run]
 
     def _cloud(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from typing import Any, Literal
@@ -52,6 +53,7 @@ class World:
         """How long a killed operator stays away, in seconds."""
         self.script: asyncio.Task[None] | None = None
         self._restarts: list[asyncio.Task[None]] = []
+        self._starts = itertools.count(1)
 
     def sky(self, name: str, *, first: int, **settings: Any) -> Sky:
         """The cloud behind the account of this name; VMs are numbered from `first`."""
@@ -104,6 +106,7 @@ class World:
             self.random,
             self.dice,
             self.story,
+            identity=f"{name}-{next(self._starts)}",
             gateway=gateway,
             agent=agent,
             settings=self.settings,

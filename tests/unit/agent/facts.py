@@ -45,6 +45,7 @@ def record(name: str = "batch-worker-0", *, id_: str = ID, deleting: bool = Fals
         "resources": {"cpus": 2, "memory": 4 * 1024**3},
         "userDataRef": {"name": "data"},
         "revision": "1",
+        "agent": "this",
         **more,
     }
     return Instance.model_validate({"metadata": meta, "spec": spec, "status": status})
@@ -80,6 +81,7 @@ def view(listed: Seen | None, **more: Any) -> View:
     """By default what is seen was asked for this moment, by a cloud that knows tokens."""
     given: dict[str, Any] = {
         "installation": "inst",
+        "agent": "this",
         "provider": "fake",
         "settings": AgentSettings(),
         "capabilities": WITH_TOKENS,

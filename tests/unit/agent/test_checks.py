@@ -63,3 +63,9 @@ def test_a_refusal_says_that_no_vm_can_exist_only_where_that_is_certain() -> Non
     assert refused("CloudFull", "", Track(0), doubt=False).launched is False
     assert refused("CloudFull", "", Track(0), doubt=True).launched == "Unknown"
     assert refused("CloudFull", "", Track(0, inherited=True), doubt=False).launched is None
+
+
+def test_a_refusal_speaks_of_our_own_claim_where_another_agent_may_launch_too() -> None:
+    assert refused("CloudFull", "", Track(0), doubt=False, shared=True).launched is None
+    assert refused("CloudFull", "", Track(0), doubt=False, shared=True, claimed=True).launched == "Withdrawn"
+    assert refused("CloudFull", "", Track(0), doubt=True, shared=True, claimed=True).launched == "Unknown"

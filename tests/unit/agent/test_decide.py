@@ -41,6 +41,11 @@ def test_with_tokens_it_is_launched_at_once_for_that_finds_the_vm() -> None:
     assert decide(record(), track(inherited=True), view(seen())) == Launch()
 
 
+def test_with_tokens_another_agent_s_record_is_claimed_first_for_that_one_need_not() -> None:
+    assert decide(record(agent="another"), track(), view(seen())) == Launch(claim=True)
+    assert decide(record(agent=None), track(), view(seen())) == Launch(claim=True)
+
+
 def test_a_vm_that_another_agent_launched_is_as_young_as_its_name_is_to_us() -> None:
     ours, status = track(), up(phase="Launching")
     decide(record(), ours, view(seen(), hold="Throttled"))
@@ -274,8 +279,25 @@ def test_a_record_that_was_never_tried_goes_when_the_window_has_passed() -> None
 
 def test_one_that_an_earlier_process_may_have_tried_waits_longer() -> None:
     its = record(deleting=True)
-    inherited = track(first_seen=NOW - 60, inherited=True)
+    inherited = track(first_seen=NOW - 6000, inherited=True, ending_since=NOW - 60)
     assert decide(its, inherited, view(seen())) == Nothing(until=NOW + 540)
+
+
+def test_nobody_but_the_agent_it_was_made_for_lets_it_go_while_that_one_may_launch_it() -> None:
+    its = record(deleting=True, agent="another", status=launched("False"))
+    known = track(first_seen=NOW - 6000, ending_since=NOW - 60)
+    assert decide(its, known, view(seen())) == Nothing(until=NOW + 540)
+    assert decide(its, track(ending_since=NOW - 600), view(seen())) == Release()
+    without = view(seen(), capabilities=WITHOUT_TOKENS)
+    assert decide(its, known, without) == Release(), "there every attempt is claimed"
+
+
+def test_what_its_own_agent_gave_up_anybody_may_let_go() -> None:
+    given_up = {**launched("False"), "phase": "Failed"}
+    assert decide(record(deleting=True, agent="another", status=given_up), track(), view(seen())) == Release()
+    given_up["conditions"][0]["reason"] = "ClaimWithdrawn"
+    by_another = record(deleting=True, agent="another", status=given_up)
+    assert decide(by_another, track(), view(seen())) == Nothing(until=NOW + 601)
 
 
 def test_one_whose_answer_was_lost_waits_for_the_vm_that_may_still_come() -> None:

@@ -22,6 +22,8 @@ from tests.faults.run import run
         ("bad-list-at-start", 512),
         # An empty listing, and half of the looks by ID failed: the others were too few for the brake on mass losses.
         ("partition", 560),
+        # Two agents: one let a record go while the other's launch, of which nothing was written, was under way.
+        ("mix", 619),
     ],
 )
 def test_it_stays_mended(case: str, seed: int) -> None:

@@ -50,7 +50,7 @@ async def test_steady_state_costs_one_listing_a_minute_and_no_write() -> None:
 
 
 @on_virtual_time
-async def test_a_restart_writes_nothing_where_nothing_has_changed() -> None:
+async def test_a_restart_writes_nothing_but_who_serves_the_account_now() -> None:
     async with agent_at_work(boot=3, capacity=6) as world:
         await world.instances(6)
         await world.clock.until(world.all_are("Ready", 6))
@@ -60,7 +60,8 @@ async def test_a_restart_writes_nothing_where_nothing_has_changed() -> None:
         await world.clock.advance(30)
         world.start()
         await world.clock.advance(300)
-        assert world.server.version == version
+        assert world.account_now().status.agent == "agent-2"
+        assert world.server.version == version + 1
 
 
 @on_virtual_time
