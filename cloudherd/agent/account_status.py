@@ -35,7 +35,7 @@ class Told:
 @dataclass(slots=True)
 class Facts:
     """All that an account's status is made of. `trouble` is what keeps it from being Ready; `freeze` the text of a mass
-    loss."""
+    loss, `frozen` whether it is one of the whole account."""
 
     scope: str = ""
     limits: Limits | None = None
@@ -48,6 +48,7 @@ class Facts:
     trouble: Told | None = None
     credentials: Told = field(default_factory=lambda: Told("Unknown", "Connecting", "the cloud was not asked yet"))
     freeze: str = ""
+    frozen: bool = False
     waits_for: str = ""
     """Whom the account's deletion waits for."""
 
@@ -120,7 +121,7 @@ def _ready(account: CloudAccount, facts: Facts) -> Told:
         return Told(False, "Deleting", f"the deletion waits for {facts.waits_for}{why}" if facts.waits_for else "")
     if facts.trouble:
         return facts.trouble
-    if facts.freeze:
+    if facts.frozen:
         return Told(False, "MassLoss", facts.freeze)
     return _catalogue(account, facts) if facts.scope else CONNECTING
 

@@ -16,6 +16,9 @@ class AgentSettings:
     sweep_interval: float = 30
     mass_loss_count: int = 5
     mass_loss_share: float = 0.5
+    """Of an account's VMs."""
+    mass_loss_service_share: float = 0.9
+    """Of a service's VMs at an account."""
     mass_loss_window: float = 120
     """Losses within so many seconds count as lost at once."""
     unreachable_after: float = 120

@@ -142,9 +142,10 @@ def progressing(picture: Picture) -> Condition:
 
 
 def mass_loss(picture: Picture) -> list[Condition]:
-    """What the agents say of accounts where this cluster has VMs; nothing where that never was so."""
+    """What the agents say of accounts where this cluster's VMs look lost; nothing where that never was so."""
     frozen = []
-    for key in picture.observed.records.accounts():
+    alive = (vm for vms in picture.observed.records.alive.values() for vm in vms)
+    for key in sorted({vm.account for vm in alive if vm.verdict and vm.verdict.reason == "MassLoss"}):
         account = picture.view.accounts.get(key)
         loss = find(account.status.conditions, "MassLoss") if account else None
         if loss and loss.status == "True":

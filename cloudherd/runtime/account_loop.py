@@ -141,9 +141,10 @@ class AccountLoop:
         """Takes over what an agent before us wrote into the account's status, until we know better."""
         state, now = self._state, self._now()
         state.full.restore(account.status.full, monotonic=now, now=self._parts.clock.now())
-        loss = find(account.status.conditions, "MassLoss")
+        loss, ready = (find(account.status.conditions, type_) for type_ in ("MassLoss", "Ready"))
         if loss is not None and loss.status == "True":
             state.facts.freeze, state.frozen_until = loss.message, now + self._parts.settings.mass_loss_window
+            state.facts.frozen = ready is not None and ready.reason == "MassLoss"
         self._restored = True
 
     def _settle_trouble(self, account: CloudAccount) -> None:

@@ -110,6 +110,13 @@ class AccountWriter:
                 continue
             message = new.message or TOLD[type_]
             await self._parts.events.emit(after, "Normal" if new.status == "True" else "Warning", new.reason, message)
+        if (loss := _frozen(after)) and not _frozen(before) and not self._state.facts.frozen:
+            await self._parts.events.emit(after, "Warning", loss.reason, loss.message)  # else Ready has told it
+
+
+def _frozen(account: CloudAccount) -> Condition | None:
+    loss = find(account.status.conditions, "MassLoss")
+    return loss if loss and loss.status == "True" else None
 
 
 def _same(old: Condition | None, new: Condition) -> bool:

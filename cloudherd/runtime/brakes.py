@@ -5,7 +5,7 @@ sweep.
 from __future__ import annotations
 
 from cloudherd.agent.actions import Action, Lost, Nothing, Report
-from cloudherd.agent.loss import judge, many, was_up
+from cloudherd.agent.loss import judge, service_of, too_many, was_up
 from cloudherd.agent.memory import Track
 from cloudherd.agent.power import rests
 from cloudherd.agent.sweep import Orphan, sweep
@@ -27,7 +27,7 @@ def hold(state: AccountState, parts: Parts, account: CloudAccount) -> str:
     now = parts.clock.monotonic()
     if state.facts.trouble is not None and state.facts.trouble != state.denied:
         return state.facts.trouble.reason
-    if state.facts.freeze:
+    if state.facts.frozen:
         return "MassLoss"
     if now < state.throttled.until or now < state.launches_denied.until:
         return "Throttled"
@@ -124,31 +124,32 @@ def losses(state: AccountState, parts: Parts, account: CloudAccount) -> list[tup
         return []
     lost = {uid: one for uid, (one, _) in state.lost.items()}
     records = [one for one in parts.store.of_account(state.key) if isinstance(one, Instance)]
-    up = sum(1 for one in records if was_up(one) and not one.deleting)
-    unanswered = _unanswered(state, records)
-    if unanswered and many(len(lost) + unanswered, up, parts.settings):
+    up = [one for one in records if was_up(one) and not one.deleting]
+    unanswered = _unanswered(state, up)
+    if unanswered and any(too_many({**lost, **unanswered}, up, state.losses, parts.settings)):
         return []  # a few answers do not make it a few losses
     state.freeze = judge(lost, up, account.annotation("accept-loss"), state.losses, parts.settings, now)
     state.facts.freeze = state.freeze.message if state.freeze else ""
+    state.facts.frozen = state.freeze is not None and state.freeze.whole
     frozen = state.freeze.uids if state.freeze else frozenset()
     written = [_lost(one, loss) for uid, (one, loss) in state.lost.items() if uid not in frozen]
     for one, _ in written:
         state.lost.pop(one.uid)
         if was_up(one):
-            state.losses.recent[one.uid] = now
+            state.losses.recent[one.uid] = now, service_of(one)
     held = [one for uid, one in lost.items() if uid in frozen and not _is(one, "MassLoss")]
     report = Report("Unknown", "MassLoss", "its VM looks lost together with many others: see its account")
     return written + [(one, report) for one in _few(held, state, parts)]
 
 
-def _unanswered(state: AccountState, records: list[Instance]) -> int:
-    """How many more the listing lacks whose look has failed so far."""
+def _unanswered(state: AccountState, up: list[Instance]) -> dict[str, Instance]:
+    """Those that the listing lacks, too, whose look has failed so far, by uid."""
     if state.seen is None:
-        return 0
-    up = [one for one in records if was_up(one) and not one.deleting and one.uid not in state.lost]
-    tracks = [(one, state.tracks[one.uid]) for one in up if one.uid in state.tracks]
-    missing = [(track, vm_id) for one, track in tracks if (vm_id := vm_id_of(one, track)) not in state.seen.by_id]
-    return sum(1 for track, vm_id in missing if vm_id and vm_id not in track.looks)
+        return {}
+    tracks = [(one, state.tracks[one.uid]) for one in up if one.uid not in state.lost and one.uid in state.tracks]
+    missing = [(one, track, vm_id_of(one, track)) for one, track in tracks]
+    seen = state.seen.by_id
+    return {one.uid: one for one, track, vm_id in missing if vm_id and vm_id not in seen and vm_id not in track.looks}
 
 
 def _lost(record: Instance, loss: Lost) -> tuple[Instance, Report]:

@@ -114,7 +114,8 @@ async def right_keys(world: World, name: str) -> None:
     bound = [one for one in world.objects(kinds.INSTANCE) if account_of(one) == sky.name]
     beyond = sky.beyond.machines if sky.beyond else {}
     key = BEYOND if any(vm_of(one) in beyond for one in bound) else min(sky.keys)
-    await world.change(kinds.SECRET, f"{name}-keys", {"data": manifests.secret("", key=key)["data"]})
+    if f"{name}-keys" in world.names(kinds.SECRET):  # which goes before its account
+        await world.change(kinds.SECRET, f"{name}-keys", {"data": manifests.secret("", key=key)["data"]})
 
 
 async def clock_set(world: World) -> None:

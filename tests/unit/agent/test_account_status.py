@@ -67,7 +67,8 @@ def test_trouble_comes_first() -> None:
 
 
 def test_a_mass_loss_is_a_condition_of_its_own_and_stays_as_a_memory() -> None:
-    frozen = status(facts(freeze="many look lost"))
+    assert told(status(facts(freeze="all of a service look lost")))[0] == "True"
+    frozen = status(facts(freeze="many look lost", frozen=True))
     assert told(frozen)[:2] == ("False", "MassLoss")
     assert told(frozen, "MassLoss") == ("True", "MassLoss", "many look lost")
     before = account().model_copy(update={"status": frozen})

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cloudherd.api import CloudAccount, Instance
+from cloudherd.api.conditions import find
 from cloudherd.plan.failures import edition
 from cloudherd.plan.model import Failure, Memory
 from tests.unit.plan.helpers import condition, plan, view_of, with_status
@@ -156,6 +157,12 @@ def test_a_mass_loss_is_told_on_the_cluster_too_and_taken_back() -> None:
     home = account("home")
     loss = true("MassLoss", "MassLoss", "7 of 8 VMs look lost at once")
     frozen = home.model_copy(update={"status": home.status.model_copy(update={"conditions": [loss]})})
-    assert said("MassLoss", *vms(7), accounts=[frozen]) == ("True MassLoss: physics.home: 7 of 8 VMs look lost at once")
+    lost = instance("batch-worker-7", ready="Unknown", reason="MassLoss")
+    assert said("MassLoss", *vms(7, lost), accounts=[frozen]) == (
+        "True MassLoss: physics.home: 7 of 8 VMs look lost at once"
+    )
+    spared = plan(view_of(cluster("batch", fixed(), accounts=["home"]), *vms(0), accounts=(frozen,)))
+    assert spared.status is not None
+    assert find(spared.status.conditions, "MassLoss") is None
     batch = with_status(cluster("batch", fixed(), accounts=["home"]), conditions=[loss])
     assert condition(plan(view_of(batch, *vms(0), accounts=(home,))), "MassLoss").status == "False"

@@ -108,6 +108,33 @@ async def test_many_vms_lost_at_once_freeze_the_account_until_somebody_agrees() 
 
 
 @on_virtual_time
+async def test_a_service_lost_as_a_whole_is_frozen_alone_and_the_account_goes_on() -> None:
+    async with agent_at_work() as world:
+        names = await some_ready(world, 6)
+        for slot in range(10):
+            await world.instance(f"batch-store-{slot}")
+        await world.clock.until(world.all_are("Ready", 16))
+        await world.clock.advance(20)
+        stores = [one.id for one in world.home.alive() if "store" in one.request.name]
+        world.home.vanish(*(one.id for one in world.home.alive() if one.id not in stores), stores[0])
+        await world.clock.until(lambda: "Failed" in world.phases().values(), within=120)
+        await world.clock.advance(300)
+        assert list(world.phases().values()).count("Failed") == 1
+        assert {world.ready(name).reason for name in names} == {"MassLoss"}
+        loss = world.condition("MassLoss")
+        assert loss is not None
+        assert "6 of 6 VMs of physics/batch worker look lost at once" in loss.message
+        assert world.condition("Ready").status == "True"  # type: ignore[union-attr]
+        assert any(event.startswith("MassLoss home: 6 of 6 VMs of physics/batch worker") for event in world.events())
+        await world.kill()
+        world.start()
+        await world.instance("batch-other-0")
+        await world.clock.until(lambda: world.phases()["batch-other-0"] == "Ready", within=70)
+        await world.annotate(kinds.CLOUD_ACCOUNT, "home", accept_loss=loss.message.rsplit(" ", 1)[1])
+        await world.clock.until(lambda: list(world.phases().values()).count("Failed") == 7, within=300)
+
+
+@on_virtual_time
 async def test_losses_that_trickle_in_are_still_many_at_once() -> None:
     async with agent_at_work() as world:
         await some_ready(world, 8)
