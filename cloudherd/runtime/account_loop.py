@@ -34,7 +34,7 @@ from cloudherd.runtime.tasks import Tasks
 from cloudherd.runtime.user_data import UserData
 
 NO_CLOUD = Capabilities(True, True, False, 0, 0)
-POLL, STATUS, KEEP = "poll", "status", "keep"
+POLL, STATUS, KEEP, RIVAL = "poll", "status", "keep", "rival"
 
 
 def _age(record: Instance) -> tuple[float, ObjectKey]:
@@ -136,6 +136,8 @@ class AccountLoop:
         state.facts.waits_for = keeper.waits_for(self._parts.store, account)
         if self._writer.pending(account):
             self._tasks.start(STATUS, self._writer.publish)
+        if self._writer.has_new_rival(account):
+            self._tasks.start(RIVAL, lambda: self._writer.warn_of_rival(account))
 
     def _restore(self, account: CloudAccount) -> None:
         """Takes over what an agent before us wrote into the account's status, until we know better."""

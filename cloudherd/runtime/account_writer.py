@@ -26,6 +26,7 @@ class AccountWriter:
         self._written: dict[str, object] = {}
         self._written_at = float("-inf")
         self._announced = False
+        self._rival = ""
         self._settled: object = None
         """What led to no patch when it was last looked at: the loop asks after each Instance."""
 
@@ -38,6 +39,18 @@ class AccountWriter:
         if patch is None:
             self._settled = known
         return patch is not None and not self._undone(patch)
+
+    async def warn_of_rival(self, account: CloudAccount) -> None:
+        """Says once of each agent that began to serve the account after us that there are two."""
+        self._rival = account.status.agent or ""
+        message = (
+            f"{self._rival} began to serve this account, which {self._parts.name} still does: nothing is doubled, but "
+            "stop one of the two operators, or run them with CLOUDHERD_LEASE=true"
+        )
+        await self._parts.events.emit(account, "Warning", "AnotherAgent", message)
+
+    def has_new_rival(self, account: CloudAccount) -> bool:
+        return self._announced and account.status.agent not in (None, self._parts.name, self._rival)
 
     def _undone(self, patch: dict[str, object]) -> bool:
         """Whether we wrote just this a moment ago: two agents that run by mistake must not do so without end."""

@@ -34,6 +34,9 @@ async def test_the_account_names_the_agent_that_began_last_and_nobody_fights_ove
         assert world.account_now().status.agent == "agent-1"
         world.start()
         await world.clock.until(lambda: world.account_now().status.agent == "agent-2", within=10)
+        await world.clock.advance(10)
+        (told,) = [event for event in world.events() if event.startswith("AnotherAgent")]
+        assert "agent-2 began to serve this account, which agent-1 still does" in told
         version = world.server.version
         await world.clock.advance(300)
         assert world.server.version == version
