@@ -162,7 +162,7 @@ async def partition(world: World) -> None:
         account = next(one for one in world.objects(kinds.CLOUD_ACCOUNT) if named(one)[1] == "home")
         return condition(account, "MassLoss").get("status") == "True"
 
-    await world.until(frozen, 900, "the account freezes")
+    await world.until(frozen, 3600, "the account freezes")  # each operator needs a minute of life
     if world.dice.chance(0.3):
         await away(world, world.dice.skewed(1, 60))
     await world.clock.sleep(world.dice.skewed(60, 3600))
