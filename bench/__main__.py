@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -23,6 +22,7 @@ from bench.planning import planning
 from bench.progress import Progress
 from bench.react import full, react
 from bench.restart import restart
+from devenv.asked import number
 from devenv.failure import Failure
 
 HERE = Path(__file__).parent
@@ -80,7 +80,7 @@ async def _converge(what: str, lab: Lab, client: Client, directory: Path) -> rep
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("scale", nargs="?", type=int, default=int(os.environ.get("SCALE") or 10_000))
+    parser.add_argument("scale", nargs="?", type=int, default=number("SCALE", 10_000))
     parser.add_argument("--results", type=Path, default=HERE / "results.json")
     given = parser.parse_args()
     if given.scale < LEAST or given.scale % LEAST:

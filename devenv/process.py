@@ -105,19 +105,18 @@ class Supervisor:
         if pid:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
-                self._wait_gone(name)
+                self.wait_gone(name)
             with suppress(ProcessLookupError):
-                os.killpg(
-                    pid, signal.SIGKILL
-                )  # it leads its own group: it if it would not listen, and what it left behind
-            self._wait_gone(name)
+                os.killpg(pid, signal.SIGKILL)  # its group: itself, if it would not listen, and what it left behind
+            self.wait_gone(name)
         if (child := self._children.pop(name, None)) and child.stdin:
             child.stdin.close()
         for suffix in ("pid", "command", "ready"):
             self._file(name, suffix).unlink(missing_ok=True)
         return pid is not None
 
-    def _wait_gone(self, name: str) -> None:
+    def wait_gone(self, name: str) -> None:
+        """Until it has ended, but no longer than one that was killed may take."""
         deadline = time.monotonic() + _STOP_TIMEOUT
         while self.pid(name) and time.monotonic() < deadline:
             time.sleep(_POLL)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,6 +149,5 @@ class Stage:
         pid = self.supervisor.pid(name)
         if pid:
             os.killpg(pid, signal.SIGKILL)
-        while self.supervisor.pid(name):
-            time.sleep(0.01)
+        self.supervisor.wait_gone(name)
         self._operators.pop(name, None)

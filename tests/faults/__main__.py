@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
+from devenv.asked import number
 from tests.faults.cases import CASES
 from tests.faults.run import Case, Outcome, run
 from tests.faults.story import ending
@@ -45,9 +46,9 @@ def main() -> int:
     # Sets of names are walked in an order that Python draws anew for every process, unless it is told not to.
     if os.environ.get("PYTHONHASHSEED") != "0":
         os.execve(sys.executable, [sys.executable, "-m", "tests.faults"], {**os.environ, "PYTHONHASHSEED": "0"})
-    seeds, start = int(os.environ.get("SEEDS") or 1000), int(os.environ.get("SEED_START") or 0)
+    seeds, start = number("SEEDS", 1000, least=1), number("SEED_START", 0)
     cases = chosen(os.environ.get("CASES", ""))
-    minutes = float(os.environ.get("MINUTES") or 0)
+    minutes = number("MINUTES", 0)
     until = time.monotonic() + 60 * minutes if minutes else float("inf")
     totals = {case.name: Total() for case in cases}
     for outcome in outcomes(cases, range(start, start + seeds), until):

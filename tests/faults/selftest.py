@@ -10,6 +10,7 @@ import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 
+from devenv.asked import number
 from tests.faults.cases import CASES
 from tests.faults.mutants import MUTANTS, Mutant
 from tests.faults.run import Case, run
@@ -22,6 +23,8 @@ def main() -> int:
         )
     words = [word.strip() for word in os.environ.get("MUTANTS", "").split(",") if word.strip()]
     chosen = [one for one in MUTANTS if not words or any(word in one.name for word in words)]
+    if not chosen:
+        raise SystemExit(f"MUTANTS names no bug, but there are {', '.join(one.name for one in MUTANTS)}")
     caught = 0
     with ProcessPoolExecutor() as pool:
         for found, line in pool.map(hunt, (one.name for one in chosen)):
@@ -29,7 +32,7 @@ def main() -> int:
             sys.stdout.write(f"{'caught  ' if found else 'SURVIVED'} {line}\n")
             sys.stdout.flush()
     sys.stdout.write(f"{caught} of {len(chosen)} planted bugs caught\n")
-    return 0 if caught == len(chosen) > 0 else 1
+    return 0 if caught == len(chosen) else 1
 
 
 def hunt(name: str) -> tuple[bool, str]:
@@ -37,7 +40,7 @@ def hunt(name: str) -> tuple[bool, str]:
     logging.disable(logging.WARNING)
     mutant = next(one for one in MUTANTS if one.name == name)
     cases = [next(case for case in CASES if case.name == wanted) for wanted in mutant.cases]
-    seeds = int(os.environ.get("SEEDS") or 60)
+    seeds = number("SEEDS", 60, least=1)
     for seed in range(seeds):
         for case in cases:
             violations = planted(mutant, case, seed)

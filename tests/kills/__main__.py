@@ -6,12 +6,12 @@ what between two kills is decided by the machine. Ends non-zero on a violation, 
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+from devenv.asked import number
 from devenv.failure import Failure
 from devenv.stage import Stage
 from tests.faults.story import ending
@@ -40,13 +40,6 @@ def main() -> int:
         say(f"all logs are kept in {directory}")
     say("", *table(outcome), "", f"{outcome.kills} kills, {len(outcome.violations)} violations")
     return 1 if outcome.violations or outcome.kills < kills else 0
-
-
-def number(name: str, default: int, *, least: int = 0) -> int:
-    text = os.environ.get(name) or str(default)
-    if not text.isdecimal() or int(text) < least:
-        raise SystemExit(f"{name} is {text!r}: make it a whole number from {least} on")
-    return int(text)
 
 
 def told(outcome: Outcome) -> list[str]:
