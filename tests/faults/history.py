@@ -74,6 +74,8 @@ class History:
         self.records: dict[str, Record] = {}
         self.ceilings: dict[Unit, Timeline] = defaultdict(Timeline)
         self.quotas: dict[str, Timeline] = defaultdict(Timeline)
+        self._fixed: dict[Named, frozenset[str]] = defaultdict(frozenset)
+        """The fixed services of every cluster that ever was: a record may come after its cluster has gone."""
         self.homeless_since: float | None = 0.0
         """Since when no installation of this very cluster is there, by whose ID its VMs are known; None: it is."""
         self.listeners: list[Change] = []
@@ -138,17 +140,16 @@ class History:
         return [one for one in self.records.values() if one.now is not None and one.account == account]
 
     def unit(self, key: Named, cluster: str, service: str, account: str) -> Unit:
-        held = self.current[kinds.VIRTUAL_CLUSTER].get((key[0], cluster))
-        for one in held["spec"]["services"] if held else ():
-            if one["name"] == service and one["type"] == "Fixed":
-                return Unit(key[0], cluster, service, account)
-        return Unit(key[0], cluster, service)
+        fixed = service in self._fixed[key[0], cluster]
+        return Unit(key[0], cluster, service, account if fixed else "")
 
     def _count(self, namespace: str, name: str) -> None:
         """What a cluster's services may have at most from now on."""
         cluster = self.current[kinds.VIRTUAL_CLUSTER].get((namespace, name))
         if cluster is None:
             return
+        fixed = [one["name"] for one in cluster["spec"]["services"] if one["type"] == "Fixed"]
+        self._fixed[namespace, name] = frozenset(fixed)
         for service in cluster["spec"]["services"]:
             held = self.current[kinds.CLUSTER_SERVICE].get((namespace, f"{name}-{service['name']}"))
             count = asked_for(service, held)
