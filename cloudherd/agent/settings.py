@@ -47,5 +47,5 @@ class AgentSettings:
     """Calls other than launches, of one account."""
     catalogue_interval: float = 3600
     """How often flavors and images are asked for while all of the account's are known; else with every poll."""
-    count_interval: float = 1
+    count_interval: float = 5
     """Counts in an account's status change at most so often."""
