@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from itertools import count
+from functools import partial
 from typing import Any
 
 import pytest
 
 from cloudherd.clouds.cloudstack import MAX_USER_DATA, CloudStackDriver
 from cloudherd.clouds.cloudstack import CloudStack as Provider
-from cloudherd.clouds.protocol import VM, CloudError, Connection, ErrorKind, LaunchRequest, VMState
+from cloudherd.clouds.protocol import Connection, ErrorKind, VMState
 from tests.fakes.cloudstack import CloudStack, uuid
 from tests.fakes.httpserver import Fault, Reply
+from tests.integration.asked import everything_said, failure, launch, seen
 from tests.integration.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
 ALICE = {"apiKey": "alices-key", "secretKey": "alices-secret"}
 SMALL = uuid("small")
-_numbers = count()
+request = partial(launch, "physics.stack", ("who~[*]", "Zoë & co + 1"), flavor="Small Instance", image="debian-12")
 
 
 @pytest.fixture
@@ -47,31 +46,6 @@ def connect(server: CloudStack) -> Connect:
 @pytest.fixture
 def driver(connect: Connect) -> CloudStackDriver:
     return connect()
-
-
-def request(**changes: Any) -> LaunchRequest:
-    number = next(_numbers)
-    made = LaunchRequest(
-        token=f"ch-{number:040x}",
-        name=f"batch-worker-{number}",
-        flavor="Small Instance",
-        image="debian-12",
-        tags={"cloudherd-id": f"id-{number}", "cloudherd-account": "physics.stack", "who~[*]": "Zoë & co + 1"},
-        user_data=b"#cloud-config\npassword: hunter2-hunter2\n",
-    )
-    return replace(made, **changes)
-
-
-def failure(call: Callable[[], object]) -> CloudError:
-    with pytest.raises(CloudError) as caught:
-        call()
-    return caught.value
-
-
-def seen(driver: CloudStackDriver, vm_id: str) -> VM:
-    vm = driver.get_vm(vm_id)
-    assert vm is not None
-    return vm
 
 
 def quick(connect: Connect, many: int) -> list[str]:
@@ -319,7 +293,7 @@ class TestFailures:
         secrets = [*ALICE.values(), "password: hunter2-hunter2", b64encode(data).decode()]
         words = " ".join(["bad:", *secrets])
         refused = f'{{"errorresponse": {{"errorcode": 431, "errortext": "{words}"}}}}'.encode()
-        said = []
+        errors = []
         for fault in (
             Fault("lose", "deployVirtualMachine"),
             Fault("reply", "deployVirtualMachine", reply=Reply(500, words.encode())),
@@ -327,9 +301,7 @@ class TestFailures:
             Fault("hang", "deployVirtualMachine"),
         ):
             server.faults.append(fault)
-            error = failure(lambda: connect({"timeoutSeconds": 0.3}).create_vm(request(user_data=data)))
-            assert error.__cause__ is None
-            said += [*traceback.format_exception(error), repr(error)]
-        everything = "\n".join([*said, caplog.text, *(repr(record.__dict__) for record in caplog.records)])
+            errors.append(failure(lambda: connect({"timeoutSeconds": 0.3}).create_vm(request(user_data=data))))
+        everything = everything_said(errors, caplog)
         assert "bad:" in everything
         assert [secret for secret in secrets if secret in everything] == []

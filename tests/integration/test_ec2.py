@@ -13,7 +13,8 @@ import pytest
 from cloudherd.clouds.ec2 import Ec2Driver
 from cloudherd.clouds.protocol import ErrorKind, VMState
 from devenv.moto_client import MotoClient, running_moto
-from tests.integration.ec2_asked import KEYS, Connect, connected_to, error_xml, failure, request
+from tests.integration.asked import failure
+from tests.integration.ec2_asked import KEYS, Connect, connected_to, error_xml, request
 from tests.integration.ec2_truth import FLAVOR, IMAGE, Truth
 
 pytestmark = pytest.mark.integration

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import socket
-import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,7 +17,8 @@ import pytest
 from cloudherd.clouds.ec2 import Ec2Driver
 from cloudherd.clouds.protocol import ErrorKind
 from devenv.moto_client import MotoClient, running_moto
-from tests.integration.ec2_asked import KEYS, Connect, connected_to, error_xml, failure, request
+from tests.integration.asked import everything_said, failure
+from tests.integration.ec2_asked import KEYS, Connect, connected_to, error_xml, request
 from tests.integration.ec2_truth import FLAVOR, IMAGE, Truth
 
 pytestmark = pytest.mark.integration
@@ -217,7 +217,7 @@ class TestSecrecy:
             {"delay": 0.5},
         ]
         calm: dict[str, Any] = {"lose": 0, "throttle": 0, "limit": None, "delay": 0, "answers": [], "keys": None}
-        said = []
+        errors = []
         for fault in faults:
             for version in (2, 4):
                 moto.knobs(**{**calm, **fault})
@@ -225,10 +225,8 @@ class TestSecrecy:
                 timeout = 0.3 if "delay" in fault else 60  # what is given up too early would meet the next fault
                 driver = connect({"signatureVersion": version, "timeoutSeconds": timeout}, credentials=keys)
                 asked = request(user_data=self.DATA)
-                error = failure(lambda asked=asked, driver=driver: driver.create_vm(asked))  # type: ignore[misc]
-                assert error.__cause__ is None
-                said += [*traceback.format_exception(error), repr(error), error.code, error.message]
-        everything = "\n".join([*said, caplog.text, *(repr(record.__dict__) for record in caplog.records)])
+                errors.append(failure(partial(driver.create_vm, asked)))
+        everything = everything_said(errors, caplog)
         assert "POST / HTTP/1.1" in caplog.text  # urllib3 did log its requests
         assert [form for form in self.forms(TOKEN_KEYS) if form in everything] == []
 

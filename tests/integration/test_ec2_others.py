@@ -10,8 +10,9 @@ import pytest
 
 from cloudherd.clouds.conformance import CloudUnderTest, ProviderConformance
 from cloudherd.clouds.ec2 import Ec2, Ec2Driver
-from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind, LaunchRequest
+from cloudherd.clouds.protocol import Connection, ErrorKind, LaunchRequest
 from devenv.moto_client import MotoClient, running_moto
+from tests.integration.asked import failure
 from tests.integration.ec2_truth import FLAVOR, IMAGE, Truth
 from tests.integration.test_ec2_conformance import KEYS, cloud_under_test
 
@@ -51,12 +52,6 @@ def connect(moto: MotoClient) -> Connect:
 
 def request(token: str = "ch-1") -> LaunchRequest:
     return LaunchRequest(token, "batch-worker-0", FLAVOR, IMAGE, {"cloudherd-id": "6f0c", "owner": "Zoë"})
-
-
-def failure(call: Callable[[], object]) -> CloudError:
-    with pytest.raises(CloudError) as caught:
-        call()
-    return caught.value
 
 
 def error(status: int, code: str, message: str) -> dict[str, Any]:

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import logging
 import time
-import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from itertools import count
+from functools import partial
 from typing import Any
 
 import pytest
 
 from cloudherd.clouds.opennebula import MAX_USER_DATA, OpenNebulaDriver
 from cloudherd.clouds.opennebula import OpenNebula as Provider
-from cloudherd.clouds.protocol import VM, CloudError, Connection, ErrorKind, LaunchRequest, Limits, VMState
+from cloudherd.clouds.protocol import VM, CloudError, Connection, ErrorKind, Limits, VMState
 from tests.fakes.httpserver import Fault, Reply
 from tests.fakes.opennebula import OpenNebula
 from tests.fakes.opennebula_machine import BOOT_FAILURE, several
+from tests.integration.asked import everything_said, failure, launch, seen
 from tests.integration.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
 ALICE = {"username": "alice", "password": "open sesame"}
-_numbers = count()
+request = partial(
+    launch,
+    "physics.one",
+    ("a,b=c", "Zoë, 100% & <co>"),
+    flavor="small",
+    image="debian-12",
+    user_data=b"#cloud-config\npassword: hunter2-hunter2 $HOME ${X}\n",
+)
 
 
 @pytest.fixture
@@ -48,31 +54,6 @@ def connect(server: OpenNebula) -> Connect:
 @pytest.fixture
 def driver(connect: Connect) -> OpenNebulaDriver:
     return connect()
-
-
-def request(**changes: Any) -> LaunchRequest:
-    number = next(_numbers)
-    made = LaunchRequest(
-        token=f"ch-{number:040x}",
-        name=f"batch-worker-{number}",
-        flavor="small",
-        image="debian-12",
-        tags={"cloudherd-id": f"id-{number}", "cloudherd-account": "physics.one", "a,b=c": "Zoë, 100% & <co>"},
-        user_data=b"#cloud-config\npassword: hunter2-hunter2 $HOME ${X}\n",
-    )
-    return replace(made, **changes)
-
-
-def failure(call: Callable[[], object]) -> CloudError:
-    with pytest.raises(CloudError) as caught:
-        call()
-    return caught.value
-
-
-def seen(driver: OpenNebulaDriver, vm_id: str) -> VM:
-    vm = driver.get_vm(vm_id)
-    assert vm is not None
-    return vm
 
 
 def running(driver: OpenNebulaDriver, **changes: Any) -> VM:
@@ -375,7 +356,7 @@ class TestFailures:
         caplog.set_level(logging.DEBUG)
         data = b"#cloud-config\npassword: hunter2-hunter2\n"
         secrets = [ALICE["password"], "password: hunter2-hunter2", b64encode(data).decode()]
-        said = []
+        errors = []
         for fault in (
             Fault("lose", "template.instantiate"),
             Fault("reply", "template.instantiate", reply=Reply(200, " ".join(secrets).encode())),
@@ -385,10 +366,8 @@ class TestFailures:
         ):
             server.faults.append(fault)
             driver = connect({"timeoutSeconds": 0.3})
-            error = failure(lambda driver=driver: driver.create_vm(request(user_data=data)))  # type: ignore[misc]
-            assert error.__cause__ is None
-            said += [*traceback.format_exception(error), repr(error)]
-        everything = "\n".join([*said, caplog.text, *(repr(record.__dict__) for record in caplog.records)])
+            errors.append(failure(partial(driver.create_vm, request(user_data=data))))
+        everything = everything_said(errors, caplog)
         assert "bad template:" in everything
         assert [secret for secret in secrets if secret in everything] == []
 

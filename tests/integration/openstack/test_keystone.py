@@ -10,7 +10,8 @@ from cloudherd.clouds.openstack import OpenStackDriver
 from cloudherd.clouds.protocol import ErrorKind
 from devenv.openstack import OpenStack
 from devenv.openstack_client import OpenStackClient, Project
-from tests.integration.openstack.asked import Connect, failure, request
+from tests.integration.asked import failure
+from tests.integration.openstack.asked import Connect, request
 
 pytestmark = pytest.mark.openstack
 

@@ -10,7 +10,8 @@ from devenv.openstack_client import OpenStackClient, Project
 from devenv.openstack_seed import IMAGE, NETWORK, TINY
 from devenv.openstack_settings import PAGE
 from tests.e2e.world import until
-from tests.integration.openstack.asked import UNLIMITED, Connect, failure, request, settled
+from tests.integration.asked import failure
+from tests.integration.openstack.asked import UNLIMITED, Connect, request, settled
 
 pytestmark = pytest.mark.openstack
 

@@ -14,7 +14,8 @@ from cloudherd.clouds.protocol import CloudError, ErrorKind, Limits, VMState
 from devenv.openstack_client import OpenStackClient, Project
 from devenv.openstack_seed import BIG, TINY, WHALE, image
 from tests.e2e.world import until
-from tests.integration.openstack.asked import UNLIMITED, Connect, failure, request, settled
+from tests.integration.asked import failure
+from tests.integration.openstack.asked import UNLIMITED, Connect, request, settled
 
 pytestmark = pytest.mark.openstack
 

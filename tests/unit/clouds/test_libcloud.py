@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -15,8 +15,9 @@ from libcloud.compute.types import NodeState
 
 from cloudherd.clouds.conformance import CloudUnderTest, ProviderConformance
 from cloudherd.clouds.libcloud_any import Libcloud, LibcloudDriver
-from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind, LaunchRequest, VMState
+from cloudherd.clouds.protocol import Connection, ErrorKind, LaunchRequest, VMState
 from tests.fakes.libcloud_driver import SKIES, Sky, register
+from tests.integration.asked import failure
 
 register()
 _keys = count()
@@ -77,12 +78,6 @@ def driver(sky: Sky) -> LibcloudDriver:
 def request(**changes: Any) -> LaunchRequest:
     made = LaunchRequest("ch-1", "batch-worker-0", "small", "debian-12", {"cloudherd-id": "1"}, b"#cloud-config\n{}\n")
     return replace(made, **changes)
-
-
-def failure(call: Callable[[], object]) -> CloudError:
-    with pytest.raises(CloudError) as caught:
-        call()
-    return caught.value
 
 
 @pytest.mark.parametrize(

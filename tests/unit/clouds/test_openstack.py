@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from cloudherd.clouds.openstack import MAX_USER_DATA
-from cloudherd.clouds.protocol import CloudError, ErrorKind, LaunchRequest, Verb, VMState
+from cloudherd.clouds.protocol import ErrorKind, LaunchRequest, Verb, VMState
+from tests.integration.asked import failure
 from tests.unit.clouds.openstack_stub import KEYS, Asked, Reply, Stub, running_stub, server
 
 HTML = b"<!DOCTYPE html><html><body>" + b"<p>maintenance</p>" * 30_000 + b"</body></html>"
@@ -22,12 +23,6 @@ IMAGE = "5a1f42c2-0000-4000-8000-000000000001"
 def stub() -> Iterator[Stub]:
     with running_stub() as running:
         yield running
-
-
-def failure(call: Callable[[], object]) -> CloudError:
-    with pytest.raises(CloudError) as caught:
-        call()
-    return caught.value
 
 
 def request(**changes: Any) -> LaunchRequest:
