@@ -6,7 +6,7 @@ import io
 import logging
 import socket
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -16,42 +16,14 @@ import pytest
 
 from cloudherd.clouds.ec2 import Ec2Driver
 from cloudherd.clouds.protocol import ErrorKind
-from devenv.moto_client import MotoClient, running_moto
+from devenv.moto_client import MotoClient
 from tests.integration.asked import everything_said, failure
-from tests.integration.ec2_asked import KEYS, Connect, connected_to, error_xml, request
+from tests.integration.ec2.asked import KEYS, Connect, error_xml, request
 from tests.integration.ec2_truth import FLAVOR, IMAGE, Truth
 
 pytestmark = pytest.mark.integration
 
 TOKEN_KEYS = {**KEYS, "sessionToken": "TOKEN-0123456789"}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[MotoClient]:
-    with running_moto() as moto:
-        yield moto
-
-
-@pytest.fixture
-def moto(server: MotoClient) -> MotoClient:
-    server.reset()
-    server.knobs(keys={KEYS["accessKey"]: KEYS["secretKey"]})
-    return server
-
-
-@pytest.fixture
-def truth(moto: MotoClient) -> Truth:
-    return Truth(moto)
-
-
-@pytest.fixture
-def connect(moto: MotoClient) -> Connect:
-    return partial(connected_to, moto)
-
-
-@pytest.fixture
-def driver(connect: Connect) -> Ec2Driver:
-    return connect()
 
 
 class TestFailures:

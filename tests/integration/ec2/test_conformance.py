@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 
 import pytest
 
 from cloudherd.clouds.conformance import CloudUnderTest, ProviderConformance
 from cloudherd.clouds.ec2 import Ec2
 from cloudherd.clouds.protocol import Connection
-from devenv.moto_client import MotoClient, running_moto
+from devenv.moto_client import MotoClient
+from tests.integration.ec2.asked import KEYS
 from tests.integration.ec2_truth import FLAVOR, IMAGE, Truth
 
 pytestmark = pytest.mark.integration
-
-KEYS = {"accessKey": "AKIDEXAMPLE", "secretKey": "wJalrXUtnFEMI/K7MDENG+bPxRfiCY"}
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[MotoClient]:
-    with running_moto() as server:
-        yield server
 
 
 def cloud_under_test(moto: MotoClient, **options: object) -> CloudUnderTest:
@@ -57,13 +49,13 @@ def cloud_under_test(moto: MotoClient, **options: object) -> CloudUnderTest:
 
 class TestEc2(ProviderConformance):
     @pytest.fixture
-    def cloud(self, moto: MotoClient) -> CloudUnderTest:
-        return cloud_under_test(moto, pageSize=5)
+    def cloud(self, server: MotoClient) -> CloudUnderTest:
+        return cloud_under_test(server, pageSize=5)
 
 
 class TestAServiceThatForgetsTerminatedInstancesAtOnce(ProviderConformance):
     @pytest.fixture
-    def cloud(self, moto: MotoClient) -> CloudUnderTest:
-        cloud = cloud_under_test(moto)
-        moto.knobs(forget_terminated=True)
+    def cloud(self, server: MotoClient) -> CloudUnderTest:
+        cloud = cloud_under_test(server)
+        server.knobs(forget_terminated=True)
         return cloud

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,32 +11,15 @@ import pytest
 from cloudherd.clouds.conformance import CloudUnderTest, ProviderConformance
 from cloudherd.clouds.ec2 import Ec2, Ec2Driver
 from cloudherd.clouds.protocol import Connection, ErrorKind, LaunchRequest
-from devenv.moto_client import MotoClient, running_moto
+from devenv.moto_client import MotoClient
 from tests.integration.asked import failure
+from tests.integration.ec2.asked import KEYS
+from tests.integration.ec2.test_conformance import cloud_under_test
 from tests.integration.ec2_truth import FLAVOR, IMAGE, Truth
-from tests.integration.test_ec2_conformance import KEYS, cloud_under_test
 
 pytestmark = pytest.mark.integration
 
 OLD = {"signatureVersion": 2, "tagsAtLaunch": False}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[MotoClient]:
-    with running_moto() as moto:
-        yield moto
-
-
-@pytest.fixture
-def moto(server: MotoClient) -> MotoClient:
-    server.reset()
-    server.knobs(keys={KEYS["accessKey"]: KEYS["secretKey"]})
-    return server
-
-
-@pytest.fixture
-def truth(moto: MotoClient) -> Truth:
-    return Truth(moto)
 
 
 Connect = Callable[..., Ec2Driver]
