@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from cloudherd.clouds.cloudstack import CloudStack as Provider
 from cloudherd.clouds.conformance import CloudUnderTest, ProviderConformance
 from cloudherd.clouds.protocol import Connection
+from devenv.controlplane.assets import free_port
 from tests.fakes.cloudstack import CloudStack, uuid
 from tests.fakes.httpserver import Fault
 
@@ -31,10 +31,6 @@ class TestCloudStack(ProviderConformance):
             settings = {"endpoint": f"{server.url}/client/api", "credentials": ALICE, "options": {"pageSize": 5}}
             return Connection("physics.stack", **{**settings, **changes})  # type: ignore[arg-type]
 
-        def dead() -> Connection:
-            with socket.create_server(("127.0.0.1", 0)) as taken:
-                return account(endpoint=f"http://127.0.0.1:{taken.getsockname()[1]}")
-
         def foreign() -> str:
             fields = {"name": "theirs", "zoneid": uuid("zone"), "serviceofferingid": uuid("small")}
             made = server.do_deployVirtualMachine(server.users[0], {**fields, "templateid": uuid("other")})
@@ -55,7 +51,7 @@ class TestCloudStack(ProviderConformance):
             add_foreign=foreign,
             elsewhere=account(credentials={"apiKey": "bobs-key", "secretKey": "bobs-secret"}),
             refused=lambda: account(credentials={**ALICE, "secretKey": "another-secret"}),
-            dead=dead,
+            dead=lambda: account(endpoint=f"http://127.0.0.1:{free_port()}"),
             fill=fill,
             lose_next_reply=lambda: server.faults.append(Fault("lose", "deployVirtualMachine")),
         )

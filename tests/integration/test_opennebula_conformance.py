@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from cloudherd.clouds.conformance import CloudUnderTest, ProviderConformance
 from cloudherd.clouds.opennebula import OpenNebula as Provider
 from cloudherd.clouds.protocol import Connection
+from devenv.controlplane.assets import free_port
 from tests.fakes.httpserver import Fault
 from tests.fakes.opennebula import OpenNebula
 
@@ -31,10 +31,6 @@ class TestOpenNebula(ProviderConformance):
             settings = {"endpoint": server.url, "credentials": ALICE}
             return Connection("physics.one", **{**settings, **changes})  # type: ignore[arg-type]
 
-        def dead() -> Connection:
-            with socket.create_server(("127.0.0.1", 0)) as taken:
-                return account(endpoint=f"http://127.0.0.1:{taken.getsockname()[1]}")
-
         def foreign() -> str:
             made = server.one_template_instantiate(server.users[0], 100, "theirs", False, "<TEMPLATE/>", False)
             return str(made)
@@ -55,7 +51,7 @@ class TestOpenNebula(ProviderConformance):
             add_foreign=foreign,
             elsewhere=account(credentials={"username": "bob", "password": "bobs-own-word"}),
             refused=lambda: account(credentials={**ALICE, "password": "a wrong word"}),
-            dead=dead,
+            dead=lambda: account(endpoint=f"http://127.0.0.1:{free_port()}"),
             fill=fill,
             lose_next_reply=lambda: server.faults.append(Fault("lose", "template.instantiate")),
         )

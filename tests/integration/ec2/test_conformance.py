@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 
 from cloudherd.clouds.conformance import CloudUnderTest, ProviderConformance
 from cloudherd.clouds.ec2 import Ec2
 from cloudherd.clouds.protocol import Connection
+from devenv.controlplane.assets import free_port
 from devenv.moto_client import MotoClient
 from tests.integration.ec2.asked import KEYS
 from tests.integration.ec2_truth import FLAVOR, IMAGE, Truth
@@ -25,10 +24,6 @@ def cloud_under_test(moto: MotoClient, **options: object) -> CloudUnderTest:
         settings = {"region": "us-east-1", "endpoint": moto.url, "credentials": KEYS, "options": options}
         return Connection("physics.aws", **{**settings, **changes})  # type: ignore[arg-type]
 
-    def dead() -> Connection:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            return account(endpoint=f"http://127.0.0.1:{taken.getsockname()[1]}")
-
     return CloudUnderTest(
         provider=Ec2(),
         connection=account(),
@@ -41,7 +36,7 @@ def cloud_under_test(moto: MotoClient, **options: object) -> CloudUnderTest:
         add_foreign=lambda: truth.launch()[0],
         elsewhere=account(region="eu-west-1"),
         refused=lambda: account(credentials={**KEYS, "secretKey": "another-secret-key"}),
-        dead=dead,
+        dead=lambda: account(endpoint=f"http://127.0.0.1:{free_port()}"),
         fill=lambda: moto.knobs(limit=0),
         lose_next_reply=lambda: moto.knobs(lose=1),
     )

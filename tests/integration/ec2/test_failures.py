@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import socket
 from base64 import b64encode
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +15,7 @@ import pytest
 
 from cloudherd.clouds.ec2 import Ec2Driver
 from cloudherd.clouds.protocol import ErrorKind
+from devenv.controlplane.assets import free_port
 from devenv.moto_client import MotoClient
 from tests.integration.asked import everything_said, failure
 from tests.integration.ec2.asked import KEYS, Connect, error_xml, request
@@ -74,9 +74,7 @@ class TestFailures:
         assert truth.live() == set()
 
     def test_nobody_listening_is_unreachable_and_nothing_was_sent(self, connect: Connect) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
-        driver = connect(endpoint=f"http://127.0.0.1:{port}")
+        driver = connect(endpoint=f"http://127.0.0.1:{free_port()}")
         calls: list[Callable[[], object]] = [driver.list_vms, lambda: driver.create_vm(request())]
         for call in calls:
             error = failure(call)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from cloudherd.clouds.conformance import CloudUnderTest, ProviderConformance
 from cloudherd.clouds.openstack import OpenStack as Provider
 from cloudherd.clouds.protocol import Connection
+from devenv.controlplane.assets import free_port
 from devenv.openstack import OpenStack
 from devenv.openstack_seed import IMAGE, TINY
 
@@ -30,10 +30,6 @@ class TestOpenStack(ProviderConformance):
             settings = {"region": "RegionOne", "endpoint": openstack.url, "credentials": keys}
             return Connection("physics.home", **{**settings, **changes})  # type: ignore[arg-type]
 
-        def dead() -> Connection:
-            with socket.create_server(("127.0.0.1", 0)) as taken:
-                return account(endpoint=f"http://127.0.0.1:{taken.getsockname()[1]}")
-
         return CloudUnderTest(
             provider=Provider(),
             connection=account(),
@@ -46,6 +42,6 @@ class TestOpenStack(ProviderConformance):
             add_foreign=lambda: admin.of(project).launch("theirs"),
             elsewhere=account(region="RegionTwo"),
             refused=lambda: account(credentials={**keys, "applicationCredentialSecret": "another-secret"}),
-            dead=dead,
+            dead=lambda: account(endpoint=f"http://127.0.0.1:{free_port()}"),
             fill=lambda: admin.limit(project, instances=0),
         )

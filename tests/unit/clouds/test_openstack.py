@@ -10,6 +10,7 @@ import pytest
 
 from cloudherd.clouds.openstack import MAX_USER_DATA
 from cloudherd.clouds.protocol import ErrorKind, LaunchRequest, Verb, VMState
+from devenv.controlplane.assets import free_port
 from tests.integration.asked import failure
 from tests.unit.clouds.openstack_stub import KEYS, Asked, Reply, Stub, running_stub, server
 
@@ -197,9 +198,7 @@ class TestFailures:
         assert failure(stub.driver().list_vms).kind is ErrorKind.UNREACHABLE
 
     def test_where_nobody_listens_nothing_was_sent(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        error = failure(lambda: Stub(url=url).driver().create_vm(request()))
+        error = failure(lambda: Stub(url=f"http://127.0.0.1:{free_port()}").driver().create_vm(request()))
         assert (error.kind, error.code, error.never_sent) == (ErrorKind.UNREACHABLE, "ConnectionRefused", True)
 
     def test_where_nobody_answers_the_wait_ends(self) -> None:
