@@ -13,7 +13,7 @@ from cloudherd.clouds.cloudstack_api import CloudStackApi, Json, NotUnderstoodEr
 from cloudherd.clouds.cloudstack_launch import Lookup, deployment, own_tags
 from cloudherd.clouds.cloudstack_models import CloudStackCredentials, CloudStackLaunchOptions, CloudStackOptions
 from cloudherd.clouds.cloudstack_read import to_image, to_limits, to_size, to_vm
-from cloudherd.clouds.errors import confidential, never_sent, of_creation
+from cloudherd.clouds.errors import confidential, never_sent, of_creation, too_long
 from cloudherd.clouds.protocol import (
     VM,
     Capabilities,
@@ -102,8 +102,7 @@ class CloudStackDriver:
     def create_vm(self, request: LaunchRequest) -> VM:
         options = check(CloudStackLaunchOptions, request.options, "machine.options")
         if len(request.user_data) > MAX_USER_DATA:
-            sentence = f"the user data has {len(request.user_data)} bytes, CloudStack takes {MAX_USER_DATA}"
-            raise CloudError(ErrorKind.INVALID, "UserDataTooLong", f"{sentence}; shorten the context")
+            raise too_long(request.user_data, f"CloudStack takes {MAX_USER_DATA}")
         try:
             fields = deployment(request, options, self._lookup.ids(request))
         except CloudError as error:

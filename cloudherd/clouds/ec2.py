@@ -16,7 +16,7 @@ from cloudherd.clouds import ec2_xml
 from cloudherd.clouds.ec2_connection import OFFSET_PAGES, Ec2Api, filters
 from cloudherd.clouds.ec2_launch import IMAGE_ID, Lookup, run_instances, tag_fields
 from cloudherd.clouds.ec2_models import Ec2Credentials, Ec2LaunchOptions, Ec2Options
-from cloudherd.clouds.errors import confidential, of_creation
+from cloudherd.clouds.errors import confidential, of_creation, too_long
 from cloudherd.clouds.protocol import (
     VM,
     Capabilities,
@@ -128,11 +128,7 @@ class Ec2Driver:
 
     def create_vm(self, request: LaunchRequest) -> VM:
         if len(request.user_data) > MAX_USER_DATA:
-            raise CloudError(
-                ErrorKind.INVALID,
-                "UserDataTooLong",
-                f"the user data has {len(request.user_data)} bytes, EC2 takes {MAX_USER_DATA}; shorten the context",
-            )
+            raise too_long(request.user_data, f"EC2 takes {MAX_USER_DATA}")
         options = check(Ec2LaunchOptions, request.options, "machine.options")
         place = self._lookup.place(request.network, request.security_groups, request.public_address)
         tagged = self._options.tags_at_launch

@@ -29,6 +29,12 @@ def confidential(user_data: bytes) -> tuple[str, ...]:
     return (b64encode(user_data).decode(), *(line for line in lines if len(line) >= _SHORTEST_SECRET))
 
 
+def too_long(user_data: bytes, limit: str) -> CloudError:
+    """`limit` says whose it is and how many bytes, as in "EC2 takes 16384"."""
+    sentence = f"the user data has {len(user_data)} bytes, {limit}; shorten the context"
+    return CloudError(ErrorKind.INVALID, "UserDataTooLong", sentence)
+
+
 def never_sent(error: CloudError) -> CloudError:
     """The failure of what has to go before a creation."""
     return CloudError(error.kind, error.code, error.message, flavor_only=error.flavor_only, never_sent=True)

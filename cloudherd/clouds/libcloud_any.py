@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from libcloud.compute.base import Node, NodeDriver
 
-from cloudherd.clouds.errors import never_sent, of_creation
+from cloudherd.clouds.errors import never_sent, of_creation, too_long
 from cloudherd.clouds.libcloud_errors import failure
 from cloudherd.clouds.libcloud_kind import Kind, kind_of, made
 from cloudherd.clouds.libcloud_models import LibcloudCredentials, LibcloudLaunchOptions, LibcloudOptions
@@ -118,10 +118,7 @@ class LibcloudDriver:
             raise CloudError(ErrorKind.INVALID, "NoNetworks", sentence)
         most = MAX_USER_DATA if self._kind.user_data else 0
         if len(request.user_data) > most:
-            sentence = (
-                f"the user data has {len(request.user_data)} bytes, libcloud's driver {self._options.driver} takes"
-            )
-            raise CloudError(ErrorKind.INVALID, "UserDataTooLong", f"{sentence} {most}; shorten the context")
+            raise too_long(request.user_data, f"libcloud's driver {self._options.driver} takes {most}")
 
     def _arguments(self, request: LaunchRequest) -> dict[str, Any]:
         arguments: dict[str, Any] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from cloudherd.clouds.errors import confidential, never_sent, of_creation
+from cloudherd.clouds.errors import confidential, never_sent, of_creation, too_long
 from cloudherd.clouds.opennebula_api import OpenNebulaApi, understood
 from cloudherd.clouds.opennebula_launch import Lookup, extra_template
 from cloudherd.clouds.opennebula_models import OpenNebulaCredentials, OpenNebulaLaunchOptions, OpenNebulaOptions
@@ -98,8 +98,7 @@ class OpenNebulaDriver:
     def create_vm(self, request: LaunchRequest) -> VM:
         check(OpenNebulaLaunchOptions, request.options, "machine.options")
         if len(request.user_data) > MAX_USER_DATA:
-            sentence = f"the user data has {len(request.user_data)} bytes, at most {MAX_USER_DATA} are taken"
-            raise CloudError(ErrorKind.INVALID, "UserDataTooLong", f"{sentence}; shorten the context")
+            raise too_long(request.user_data, f"at most {MAX_USER_DATA} are taken")
         try:
             template, holds = self._lookup.template(request.flavor)
             extra = extra_template(request, holds, self._lookup.image(request.image), self._lookup.place(request))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cloudherd.clouds.errors import confidential, never_sent, of_creation, scrubbed
+from cloudherd.clouds.errors import confidential, never_sent, of_creation, scrubbed, too_long
 from cloudherd.clouds.openstack_connection import OpenStackApi
 from cloudherd.clouds.openstack_errors import lacked_room
 from cloudherd.clouds.openstack_json import (
@@ -136,10 +136,7 @@ class OpenStackDriver:
     def _prepared(self, request: LaunchRequest) -> dict[str, object]:
         """Nothing of a launch has been sent where this fails."""
         if len(request.user_data) > MAX_USER_DATA:
-            sentence = (
-                f"the user data has {len(request.user_data)} bytes, nova takes {MAX_USER_DATA}; shorten the context"
-            )
-            raise CloudError(ErrorKind.INVALID, "UserDataTooLong", sentence)
+            raise too_long(request.user_data, f"nova takes {MAX_USER_DATA}")
         if request.public_address:
             sentence = (
                 "spec.network.publicAddress: OpenStack gives floating addresses only after the launch, which is not "

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloudherd.clouds.errors import confidential, never_sent, of_creation, scrubbed
+from cloudherd.clouds.errors import confidential, never_sent, of_creation, scrubbed, too_long
 from cloudherd.clouds.protocol import MESSAGE_LIMIT, CloudError, ErrorKind
 
 
@@ -42,3 +42,9 @@ def test_encoded_blobs_are_taken_out_and_messages_bounded() -> None:
     words = "Encoded authorization failure message: " + "Ab3_-" * 100
     assert scrubbed(words, []) == "Encoded authorization failure message: …"
     assert len(scrubbed("many words " * 100, [])) == MESSAGE_LIMIT
+
+
+def test_user_data_that_are_too_long_are_told_with_their_length_the_limit_and_the_way_out() -> None:
+    error = too_long(b"#" * 3, "EC2 takes 2")
+    assert (error.kind, error.code) == (ErrorKind.INVALID, "UserDataTooLong")
+    assert error.message == "the user data has 3 bytes, EC2 takes 2; shorten the context"
