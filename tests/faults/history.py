@@ -30,6 +30,8 @@ class Record:
     gone_at: float | None = None
     vm_id: str = ""
     """The VM that it named last."""
+    named: set[str] = field(default_factory=set)
+    """All that it ever named."""
     uids: set[str] = field(default_factory=set)
     unreadable_since: float | None = None
     forced: bool = False
@@ -116,6 +118,7 @@ class History:
             record = self.records[spec["id"]] = Record(spec["id"], unit, account_of(obj), self._now())
             assert key[0] == unit.namespace
         record.now, record.vm_id = after, vm_of(obj)
+        record.named.add(record.vm_id)
         record.gone_at = None if after else self._now()
         record.forced = after is None and not deleting(obj)
         record.uids.add(obj["metadata"]["uid"])
