@@ -28,7 +28,7 @@ from cloudherd.clouds.protocol import (
     Verb,
     VMState,
 )
-from cloudherd.clouds.validation import check
+from cloudherd.clouds.validation import account_settings, check
 
 MAX_USER_DATA = 24_576  # 32 KiB in base64, which every version takes by POST
 _TAGS_SECONDS = 2.0
@@ -56,8 +56,7 @@ class CloudStack:
     launch_options_model = CloudStackLaunchOptions
 
     def connect(self, connection: Connection) -> CloudStackDriver:
-        credentials = check(CloudStackCredentials, connection.credentials, "The Secret that spec.credentialsRef names")
-        options = check(CloudStackOptions, connection.options, "spec.options")
+        credentials, options = account_settings(connection, CloudStackCredentials, CloudStackOptions)
         return CloudStackDriver(CloudStackApi(connection, credentials, options), options, connection.region)
 
 

@@ -30,7 +30,7 @@ from cloudherd.clouds.protocol import (
     Size,
     Verb,
 )
-from cloudherd.clouds.validation import check
+from cloudherd.clouds.validation import account_settings, check
 
 MAX_USER_DATA = 16_384
 
@@ -60,8 +60,7 @@ class Ec2:
     launch_options_model = Ec2LaunchOptions
 
     def connect(self, connection: Connection) -> Ec2Driver:
-        credentials = check(Ec2Credentials, connection.credentials, "The Secret that spec.credentialsRef names")
-        options = check(Ec2Options, connection.options, "spec.options")
+        credentials, options = account_settings(connection, Ec2Credentials, Ec2Options)
         return Ec2Driver(Ec2Api(connection, credentials, options), connection.region, options)
 
     def capabilities_of(self, connection: Connection) -> Capabilities:

@@ -8,7 +8,7 @@ from typing import Any
 from cloudherd.clouds.protocol import AccountDependent, Capabilities, Connection, Provider
 from cloudherd.clouds.registry import Registry
 from cloudherd.clouds.threads import Observer, ThreadedCloud
-from cloudherd.clouds.validation import check
+from cloudherd.clouds.validation import CREDENTIALS, check
 
 
 class ThreadedCloudFactory:
@@ -27,8 +27,7 @@ class ThreadedCloudFactory:
     ) -> ThreadedCloud:
         found = self._registry.provider(provider)
         options = settings.get("options") or {}
-        named = "The Secret that spec.credentialsRef names"
-        where = named if credentials else "spec.credentialsRef is missing, or names an empty Secret"
+        where = CREDENTIALS if credentials else "spec.credentialsRef is missing, or names an empty Secret"
         check(found.credentials_model, credentials, where)
         check(found.options_model, options, "spec.options")
         connection = Connection(

@@ -32,7 +32,7 @@ from cloudherd.clouds.protocol import (
     Size,
     Verb,
 )
-from cloudherd.clouds.validation import check
+from cloudherd.clouds.validation import account_settings, check
 
 T = TypeVar("T")
 MAX_USER_DATA = 16_384  # what most clouds take
@@ -57,8 +57,7 @@ class Libcloud:
     launch_options_model = LibcloudLaunchOptions
 
     def connect(self, connection: Connection) -> LibcloudDriver:
-        credentials = check(LibcloudCredentials, connection.credentials, "The Secret that spec.credentialsRef names")
-        options = check(LibcloudOptions, connection.options, "spec.options")
+        credentials, options = account_settings(connection, LibcloudCredentials, LibcloudOptions)
         kind = kind_of(options)
         return LibcloudDriver(made(kind, connection, credentials, options), kind, options, connection, credentials.key)
 

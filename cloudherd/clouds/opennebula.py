@@ -29,7 +29,7 @@ from cloudherd.clouds.protocol import (
     Verb,
     VMState,
 )
-from cloudherd.clouds.validation import check
+from cloudherd.clouds.validation import account_settings, check
 
 MAX_USER_DATA = 1_000_000  # oned itself has no limit that was met; a Secret has
 _SELF = -1
@@ -59,8 +59,7 @@ class OpenNebula:
     launch_options_model = OpenNebulaLaunchOptions
 
     def connect(self, connection: Connection) -> OpenNebulaDriver:
-        credentials = check(OpenNebulaCredentials, connection.credentials, "The Secret that spec.credentialsRef names")
-        options = check(OpenNebulaOptions, connection.options, "spec.options")
+        credentials, options = account_settings(connection, OpenNebulaCredentials, OpenNebulaOptions)
         return OpenNebulaDriver(OpenNebulaApi(connection, credentials, options), connection.region)
 
 

@@ -40,7 +40,7 @@ from cloudherd.clouds.protocol import (
     Verb,
     VMState,
 )
-from cloudherd.clouds.validation import check
+from cloudherd.clouds.validation import account_settings, check
 
 MAX_USER_DATA = 49_149
 """Nova takes 65,535 characters of base64."""
@@ -70,8 +70,7 @@ class OpenStack:
     launch_options_model = OpenStackLaunchOptions
 
     def connect(self, connection: Connection) -> OpenStackDriver:
-        credentials = check(OpenStackCredentials, connection.credentials, "The Secret that spec.credentialsRef names")
-        options = check(OpenStackOptions, connection.options, "spec.options")
+        credentials, options = account_settings(connection, OpenStackCredentials, OpenStackOptions)
         return OpenStackDriver(OpenStackApi(connection, credentials, options), connection.region, credentials.secrets)
 
 

@@ -12,9 +12,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
-from cloudherd.clouds.protocol import CloudError, ErrorKind
+from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind
+
+CREDENTIALS = "The Secret that spec.credentialsRef names"
 
 M = TypeVar("M", bound=BaseModel)
+N = TypeVar("N", bound=BaseModel)
 
 _OWN_WORDS = frozenset(get_args(ErrorType))
 _QUOTING = frozenset({"error", "tag"})  # what pydantic's own messages can hold of a foreign text or of the input
@@ -31,6 +34,11 @@ def check(model: type[M], data: Mapping[str, Any], where: str) -> M:
     if len(mistakes) > _MENTIONED:
         told.append(f"{len(mistakes) - _MENTIONED} more")
     raise CloudError(ErrorKind.INVALID, "InvalidSettings", f"{where}: {'; '.join(told)}.{_known(model)}")
+
+
+def account_settings(connection: Connection, credentials: type[M], options: type[N]) -> tuple[M, N]:
+    """Credentials and options as the provider's models have them; refused as by `check`, credentials first."""
+    return check(credentials, connection.credentials, CREDENTIALS), check(options, connection.options, "spec.options")
 
 
 def _mistake(error: ErrorDetails) -> str:
