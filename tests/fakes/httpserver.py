@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -41,8 +42,8 @@ class Fault:
     after: bool = False
 
 
-class Server:
-    """A context manager. `operation` names a call, `serve` answers it; both are the subclass's."""
+class Server(ABC):
+    """A context manager."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
@@ -57,11 +58,13 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._http.server_address[1]}"
 
+    @abstractmethod
     def operation(self, request: Request) -> str:
-        raise NotImplementedError
+        """The name that `calls` and `faults` know the call by."""
 
+    @abstractmethod
     def serve(self, request: Request) -> Reply:
-        raise NotImplementedError
+        """Carries the call out and answers it; under `lock`."""
 
     def __enter__(self) -> Self:
         self._thread.start()
