@@ -42,11 +42,13 @@ def _age(record: Instance) -> tuple[float, ObjectKey]:
 
 
 class AccountLoop:
-    def __init__(self, key: ObjectKey, parts: Parts, *, inherits: bool) -> None:
-        """`inherits`: the Instances that it finds may have been another process's, or another loop's."""
+    def __init__(self, key: ObjectKey, parts: Parts, torn: set[str], *, inherits: bool) -> None:
+        """`torn`: the ids of the account's Instances that vanished behind our back. `inherits`: those that it finds may
+        have been another process's, or another loop's.
+        """
         self.key = key
         self._parts = parts
-        self._state = new_state(key, parts, inherits=inherits)
+        self._state = new_state(key, parts, torn, inherits=inherits)
         self._agenda = Agenda(parts.clock)
         self._pace = Pace(parts.clock.monotonic())
         self._link = Link(parts.api, parts.store, parts.clouds)
@@ -65,8 +67,6 @@ class AccountLoop:
         """Of an Instance that is, or was, bound to this account."""
         if before is not None and (after is None or after.uid != before.uid):
             self._state.vanished(before.uid, self._now())
-            if isinstance(before, Instance) and not before.deleting:
-                self._state.torn.add(before.spec.id)
         if isinstance(after, Instance):
             if after.status.provider_id:
                 self._state.holders.add(after)

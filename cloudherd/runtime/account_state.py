@@ -93,6 +93,8 @@ class Holders:
 @dataclass(slots=True)
 class AccountState:
     key: ObjectKey
+    agent: str
+    """Our own name."""
     full: Full
     slots: asyncio.Semaphore
     calls: asyncio.Semaphore
@@ -127,7 +129,7 @@ class AccountState:
     inherits: bool = False
     """Whether Instances that are seen for the first time now were there before this process."""
     torn: set[str] = field(default_factory=set)
-    """The ids of Instances that vanished behind our back: they may come back from a backup."""
+    """The ids of Instances that vanished behind our back: they may come back from a backup, and the account too."""
     look_again: bool = False
     """Whether something has changed that concerns other Instances than the one at hand."""
     released: set[str] = field(default_factory=set)
@@ -146,7 +148,7 @@ class AccountState:
     def track(self, record: Instance, monotonic: float) -> Track:
         found = self.tracks.get(record.uid)
         if found is None:
-            known = self.inherits or record.spec.id in self.torn
+            known = self.inherits or record.spec.id in self.torn or record.spec.agent != self.agent
             found = self.tracks[record.uid] = Track(first_seen=monotonic, inherited=known)
         return found
 
@@ -184,10 +186,12 @@ class AccountState:
         self.holders.discard(uid)
 
 
-def new_state(key: ObjectKey, parts: Parts, *, inherits: bool) -> AccountState:
+def new_state(key: ObjectKey, parts: Parts, torn: set[str], *, inherits: bool) -> AccountState:
     settings = parts.settings
     return AccountState(
         key=key,
+        agent=parts.name,
+        torn=torn,
         full=Full(settings.full_first, settings.full_longest),
         slots=asyncio.Semaphore(settings.concurrent_launches),
         calls=asyncio.Semaphore(settings.concurrent_calls),

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 
 from cloudherd.agent.settings import AgentSettings
-from cloudherd.api import CloudAccount, ObjectKey
+from cloudherd.api import CloudAccount, Instance, ObjectKey
 from cloudherd.runtime import keeper
 from cloudherd.runtime.account_loop import AccountLoop
 from cloudherd.runtime.account_state import Parts
@@ -65,6 +66,7 @@ class Agent:
         self._tasks: dict[ObjectKey, asyncio.Task[None]] = {}
         self._unbound = Unbound(self._parts)
         self._loose: set[ObjectKey] = set()
+        self._torn: dict[ObjectKey, set[str]] = defaultdict(set)
         self._wake = asyncio.Event()
         self._starting = True
 
@@ -108,6 +110,9 @@ class Agent:
 
     def _instance(self, before: Entry | None, after: Entry | None) -> None:
         key = account_of(after or before)  # type: ignore[arg-type]
+        vanished = before is not None and (after is None or after.uid != before.uid)
+        if vanished and isinstance(before, Instance) and not before.deleting:
+            self._torn[before.account].add(before.spec.id)
         loop = self._loops.get(key) if key else None
         if loop is not None:
             loop.instance_changed(before, after)
@@ -124,7 +129,7 @@ class Agent:
                 task.cancel()
             self._unbound.wake()
         elif isinstance(after, CloudAccount) and key not in self._loops:
-            self._loops[key] = AccountLoop(key, self._parts, inherits=self._starting)
+            self._loops[key] = AccountLoop(key, self._parts, self._torn[key], inherits=self._starting)
             self._tasks[key] = asyncio.create_task(self._guard(key))
         elif key in self._loops:
             self._loops[key].changed()
@@ -150,7 +155,7 @@ class Agent:
                 self._parts.metrics.reconciled("account", "defect", 0)
                 log.exception("the loop of CloudAccount %s ended", key)
                 await self._parts.clock.sleep(60)
-                self._loops[key] = AccountLoop(key, self._parts, inherits=True)
+                self._loops[key] = AccountLoop(key, self._parts, self._torn[key], inherits=True)
 
     async def _installation(self) -> None:
         installation = self._parts.installation

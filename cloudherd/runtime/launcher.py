@@ -244,4 +244,4 @@ class Launcher:
             never_asked = error.never_sent and not due.doubt and not due.track.inherited
             if not never_asked:
                 due.track.unknown_at = monotonic
-            await self._reporter.write(due.record, unanswered(error, never_asked=never_asked, shared=due.shared))
+            await self._reporter.write(due.record, unanswered(error, never_asked=never_asked))

@@ -91,6 +91,8 @@ async def converge(world: World, within: float = BOUND) -> None:
 async def quiet(world: World) -> None:
     """Rule 8: steady state costs nothing, once the clouds' listings, which may lag, have been seen."""
     await world.clock.sleep(240)
+    while world.restarting():  # an agent that begins says so in its accounts
+        await world.clock.sleep(60)
     most = len(world.operators)
     since = world.clock.monotonic()
     await world.clock.sleep(300)

@@ -126,6 +126,11 @@ class World:
         await asyncio.sleep(self.dice.between(*self.downtime))
         self.operate(gateway=dead.gateway, agent=dead.agent, name=dead.name)
 
+    def restarting(self) -> bool:
+        """Whether operators are about to start, or have just started."""
+        coming = any(not one.done() for one in self._restarts)
+        return coming or any(one.started_at > self.clock.monotonic() - 60 for one in self.operators)
+
     def befalls(self, fault: str, text: str) -> None:
         """Counts a fault that a script brings about, and tells of it."""
         self.dice.count(fault)

@@ -7,10 +7,10 @@ from typing import Literal
 
 from cloudherd.runtime import kinds
 from cloudherd.runtime.ports import ApiError
-from tests.fakes.agentworld import World, agent_at_work
+from tests.fakes.agentworld import NAMESPACE, World, agent_at_work
 from tests.fakes.apiserver import Call
 from tests.fakes.clock import on_virtual_time
-from tests.fakes.cloud import TOKENS
+from tests.fakes.cloud import NO_TOKENS, TOKENS
 
 When = Literal["before", "after"]
 
@@ -116,3 +116,37 @@ async def test_a_claim_that_meets_a_deletion_launches_nothing() -> None:
         await world.instance("batch-worker-0", agent="another")
         await world.clock.until(lambda: not world.records(), within=900)
         assert not world.home.machines
+
+
+@on_virtual_time
+async def test_without_tokens_what_was_made_for_another_agent_waits_for_the_vm_that_it_may_have() -> None:
+    async with agent_at_work(capabilities=NO_TOKENS) as world:
+        await world.clock.advance(5)
+        await world.instance("batch-worker-0", agent="another")
+        await world.instance("batch-worker-1")
+        await world.clock.until(lambda: world.home.names() == ["batch-worker-1"], within=30)
+        await world.clock.advance(NO_TOKENS.visibility_seconds / 2)
+        assert world.home.names() == ["batch-worker-1"]
+        await world.clock.until(world.all_are("Ready", 2), within=300)
+
+
+@on_virtual_time
+async def test_objects_that_vanish_and_come_back_with_their_account_find_their_vms_without_tokens() -> None:
+    async with agent_at_work(capabilities=NO_TOKENS) as world:
+        await world.instance("batch-worker-0")
+        await world.clock.until(world.all_are("Ready", 1), within=100)
+        saved = {kind: world.objects(kind)[0] for kind in (kinds.CLOUD_ACCOUNT, kinds.INSTANCE)}
+        for kind, one in saved.items():
+            name, uid = one["metadata"]["name"], one["metadata"]["uid"]
+            await world.user.patch(kind, NAMESPACE, name, {"metadata": {"finalizers": []}})
+            await world.user.delete(kind, NAMESPACE, name, uid=uid)
+        await world.clock.advance(10)
+        world.home.hidden = set(world.home.machines)
+        for kind, one in saved.items():
+            meta = {key: one["metadata"][key] for key in ("name", "namespace", "finalizers")}
+            await world.user.create(kind, {**one, "metadata": meta, "status": {}})
+            await world.clock.advance(3)
+        await world.clock.advance(NO_TOKENS.visibility_seconds / 2)
+        world.home.hidden = set()
+        await world.clock.until(world.all_are("Ready", 1), within=300)
+        assert len(world.home.machines) == 1

@@ -30,7 +30,7 @@ async def _pending(world: World) -> tuple[Reporter, Instance]:
     parts = world.agents[0][0]._parts
     record = parts.store.instance(ObjectKey(NAMESPACE, "batch-worker-0"))
     assert record
-    return Reporter(new_state(record.account, parts, inherits=False), parts), record
+    return Reporter(new_state(record.account, parts, set(), inherits=False), parts), record
 
 
 async def _launched(world: World, reporter: Reporter, record: Instance) -> str:
