@@ -68,7 +68,7 @@ class Track:
 
     first_seen: float
     inherited: bool = False
-    """Whether it was there before this process, so that an earlier one may have left a creation under way, or its VM
+    """Whether it was not made for this very process, so that another one may have left a creation under way, or its VM
     may be there since before a restore.
     """
     missing_since: float | None = None

@@ -22,13 +22,11 @@ class Refusal:
     message: str
 
 
-def unanswered(error: CloudError, *, never_asked: bool, shared: bool = False) -> Report:
-    """What is said of a launch that nobody answered; `never_asked`: no VM can come of it; `shared`: but of another
-    agent's.
-    """
+def unanswered(error: CloudError, *, never_asked: bool) -> Report:
+    """What is said of a launch that nobody answered; `never_asked`: no VM can come of it."""
     if never_asked:
         message = f"the cloud could not be asked to launch it: {error}"
-        return Report(False, "NotAsked", message, phase="Pending", launched="Withdrawn" if shared else False)
+        return Report(False, "NotAsked", message, phase="Pending", launched=False)
     return Report(
         False, "OutcomeUnknown", f"whether the cloud launched it is not known yet: {error}", launched="Unknown"
     )

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 MOST_RENDERED = 20_000
 LAUNCHED_WAITS = 1.0  # seconds
+MOST_BEREFT = 5  # of a cluster's Instances, that are told of
 RESTS = 4
 """How many times as long as its plan took a cluster rests before the next one: what comes meanwhile is merged."""
 
@@ -132,6 +133,7 @@ class Gateway:
         cluster = self._store.cluster(key)
         if cluster is None:
             self._forget(key)
+            await self._tell_the_bereft(key)
             return None
         secrets = await self._parameters.read(key.namespace, self._index.secrets_of(cluster))
         cluster = self._store.cluster(key) or cluster
@@ -191,6 +193,18 @@ class Gateway:
             if error.reason == "NotFound":
                 return None
             raise
+
+    async def _tell_the_bereft(self, key: ObjectKey) -> None:
+        """Instances whose cluster does not exist are never deleted by us: they may have been restored before it."""
+        if self._store.entry(VirtualCluster.plural, key) is not None:
+            return
+        message = (
+            f"VirtualCluster {key} does not exist, and its VM is kept all the same: make the cluster again, or delete "
+            "this Instance"
+        )
+        left = [one for one in self._store.of_cluster(key) if isinstance(one, Instance) and not one.deleting]
+        for one in left[:MOST_BEREFT]:
+            await self._events.emit(one, "Warning", "ClusterMissing", message)
 
     def _forget(self, key: ObjectKey) -> None:
         for waiting in self._ledger.forget(key):

@@ -197,3 +197,20 @@ async def test_nothing_is_written_when_nothing_changes() -> None:
         it.server.calls.clear()
         await it.clock.advance(3600)
         assert [call for call in it.server.calls if call.verb in ("create", "patch", "delete")] == []
+
+
+@on_virtual_time
+async def test_instances_whose_cluster_was_taken_by_force_are_kept_and_say_so() -> None:
+    async with world() as it:
+        await it.examples()
+        await it.quiet()
+        cluster, before = await it.cluster(), len(await it.instances())
+        await it.user.patch(kinds.VIRTUAL_CLUSTER, "physics", "batch", {"metadata": {"finalizers": []}})
+        await it.user.delete(kinds.VIRTUAL_CLUSTER, "physics", "batch", uid=cluster["metadata"]["uid"])
+        await it.clock.advance(600)
+        assert len(await it.instances()) == before
+        told = [one for one in (await it.user.list(kinds.EVENT))[0] if one["reason"] == "ClusterMissing"]
+        assert len(told) == 5
+        assert told[0]["note"].startswith(
+            "VirtualCluster physics/batch does not exist, and its VM is kept all the same"
+        )
