@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from cloudherd.api import Resource
@@ -62,12 +63,11 @@ class Records:
 
     async def set_finalizers(self, kind: Kind, record: R, finalizers: list[str]) -> None:
         """Only if the object is as `record` says; what was deleted and has none left is gone with it."""
-        if record.deleting and not finalizers and not kind.metadata_only:
-            await let_go(self.api, self.store, kind, record)
+        if record.deleting and not finalizers:
+            whole = replace(kind, metadata_only=False)  # for what is replaced must be sent as a whole
+            await let_go(self.api, self.store, whole, record)
             return
         await self._patch(kind, record, {"metadata": {"finalizers": finalizers}}, "")
-        if record.deleting and not finalizers:
-            self.store.removed(kind, record.key, record.uid)
 
     async def read(self, kind: Kind, record: R) -> R:
         """The same object as it is now, in the store too. Gone, ApiError."""
