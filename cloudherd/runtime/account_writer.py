@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from cloudherd.agent.account_status import account_status, limit_of, status_patch
+from cloudherd.agent.full import exhausted
 from cloudherd.api import CloudAccount
 from cloudherd.api.account import AccountStatus
 from cloudherd.api.conditions import find
@@ -29,16 +30,17 @@ class AccountWriter:
         self._rival = ""
         self._settled: object = None
         """What led to no patch when it was last looked at: the loop asks after each Instance."""
+        self._repeats = False
+        """Whether what was to be written when it was last looked at is what we wrote a moment ago."""
 
     def pending(self, account: CloudAccount) -> bool:
         """Whether a status is to be written now."""
         known = self._known(account)
-        if known == self._settled:
-            return False
-        patch = self._patch(account)
+        patch = None if known == self._settled else self._patch(account)
         if patch is None:
             self._settled = known
-        return patch is not None and not self._undone(patch)
+        self._repeats = patch is not None and self._undone(patch)
+        return patch is not None and not self._repeats
 
     async def warn_of_rival(self, account: CloudAccount) -> None:
         """Says once of each agent that began to serve the account after us that there are two."""
@@ -61,25 +63,31 @@ class AccountWriter:
 
     def _known(self, account: CloudAccount) -> object:
         """All that a status is made of, in a form that what changes in place does not change."""
-        state = self._state
+        state, fresh = self._state, self._fresh()
         marks = {key: replace(mark) for key, mark in state.full.standing().items()}
-        return account, replace(state.facts), marks, state.polled, self._fresh()
+        used_up = state.facts.room is not None and exhausted(state.facts.room)
+        facts = replace(state.facts, room=None)
+        if not fresh:
+            facts.used = facts.foreign = facts.limits = None  # which change with every launch
+        return account, facts, used_up, marks, state.polled, fresh
 
     def _fresh(self) -> bool:
         """Whether counts may be written again."""
         return self._parts.clock.monotonic() >= self._counted_at + self._parts.settings.count_interval
 
     def due_at(self) -> float | None:
-        """When what was held back may be written; None where nothing was."""
-        account = self._parts.store.account(self._state.key)
-        if account is None:
-            return None
-        if self._again_at() > self._parts.clock.monotonic() and (patch := self._patch(account)) and self._undone(patch):
+        """When what was held back may be written, after `pending` has said that nothing is now; None where nothing
+        was.
+        """
+        if self._repeats:
             return self._again_at()
-        if self._counts(account, fresh=True) == self._counts(account, fresh=False):
+        account, facts = self._parts.store.account(self._state.key), self._state.facts
+        if account is None or facts.used is None or self._fresh():
             return None
-        due = self._counted_at + self._parts.settings.count_interval
-        return due if due > self._parts.clock.monotonic() else None  # what is due already is `pending`
+        before = account.status
+        limit = before.limit if facts.limits is None else limit_of(facts.limits)
+        same = (facts.used, facts.foreign, limit) == (before.used, before.foreign, before.limit)
+        return None if same else self._counted_at + self._parts.settings.count_interval
 
     async def publish(self) -> None:
         """Returns when the account's status says what is known now. ApiError where it cannot be written."""
