@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cloudherd.agent.identity import Identity, identity_in, identity_of, is_ours
 from cloudherd.api import Instance, ObjectKey
@@ -36,6 +36,14 @@ class Seen:
     def predecessors(self, record: Instance) -> list[VM]:
         """Those that bear its namespace and name under another id."""
         return [vm for vm in self.by_name.get(record.key, ()) if _id(vm) != record.spec.id]
+
+
+def again(listing: Listing, begun: float, before: Seen | None) -> Seen | None:
+    """What was seen before, if this listing says the very same, as most do; None if it does not."""
+    if before is None or listing.scope != before.scope or len(listing.vms) != len(before.by_id):
+        return None
+    same = all(new == old for new, old in zip(listing.vms, before.by_id.values(), strict=True))
+    return replace(before, begun=begun) if same else None
 
 
 def index(listing: Listing, begun: float, installation: str, account: ObjectKey) -> Seen:

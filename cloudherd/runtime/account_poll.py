@@ -7,7 +7,7 @@ import logging
 from cloudherd.agent.account_status import Told, images_by_name, sizes_by_name
 from cloudherd.agent.full import exhausted, room_left
 from cloudherd.agent.identity import identity_of, parse_provider_id
-from cloudherd.agent.seen import Seen, index
+from cloudherd.agent.seen import Seen, again, index
 from cloudherd.api import CloudAccount, Instance
 from cloudherd.api.account import Usage
 from cloudherd.api.quantity import format_bytes
@@ -27,6 +27,8 @@ class Poll:
         self._link = link
         self._catalogue_at = float("-inf")
         self._catalogue_of: object = None
+        self._usage_of: object = None
+        self._usage_is = Usage(), Usage()
 
     async def listing(self, account: CloudAccount) -> bool:
         """Lists the cloud into the state; whether that went well. What is wrong is in the facts afterwards."""
@@ -76,7 +78,7 @@ class Poll:
 
     def _take(self, listing: Listing, begun: float, account: CloudAccount) -> None:
         state, facts = self._state, self._state.facts
-        seen = index(listing, begun, self._parts.installation.id, state.key)
+        seen = again(listing, begun, state.seen) or index(listing, begun, self._parts.installation.id, state.key)
         records = [one for one in self._parts.store.of_account(state.key) if isinstance(one, Instance)]
         bound_to = {parse_provider_id(one.status.provider_id)[0] for one in records if one.status.provider_id}
         if not bound_to and any(not one.status.provider_id for one in records):
@@ -97,7 +99,14 @@ class Poll:
         self._measure()
 
     def _usage(self, seen: Seen, records: list[Instance]) -> tuple[Usage, Usage]:
-        """What our VMs take, as their records say or else as their flavors do, and what all others take."""
+        """What our VMs take, and what all others take. Most polls show what the last one did."""
+        of = (seen.ours, seen.foreign, records, self._state.facts.sizes)
+        if of != self._usage_of:
+            self._usage_of, self._usage_is = of, self._count(seen, records)
+        return self._usage_is
+
+    def _count(self, seen: Seen, records: list[Instance]) -> tuple[Usage, Usage]:
+        """As the records say, or else as the flavors do."""
         known = {identity_of(one): one.spec.resources for one in records}
         cpus, memory, counted = 0.0, 0.0, 0
         for identity, vms in seen.by_identity.items():

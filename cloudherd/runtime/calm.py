@@ -29,7 +29,7 @@ class Calm:
         if known is None or seen is None or known[0] is not record or known[2:] != (seen.scope, scope):
             return False
         vm = seen.by_id.get(known[1].id)
-        if vm is None or vm != known[1]:
+        if vm is None or (vm is not known[1] and vm != known[1]):
             return False
         self._known[record.uid] = (record, vm, seen.scope, scope)  # not to keep all of an old listing
         return True

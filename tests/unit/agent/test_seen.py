@@ -1,7 +1,10 @@
 from __future__ import annotations
 
-from cloudherd.clouds.protocol import VMState
-from tests.unit.agent.facts import OTHER_ID, record, seen, vm
+import pytest
+
+from cloudherd.agent.seen import again
+from cloudherd.clouds.protocol import Listing, VMState
+from tests.unit.agent.facts import NOW, OTHER_ID, SCOPE, record, seen, vm
 
 
 def test_a_vm_that_came_on_two_pages_counts_once() -> None:
@@ -26,3 +29,30 @@ def test_predecessors_bear_the_name_under_another_id() -> None:
     listed = seen(old, vm("i-2"))
     assert listed.predecessors(record()) == [old]
     assert [one.id for one in listed.of(record())] == ["i-2"]
+
+
+def test_a_listing_that_says_the_same_is_what_was_seen_before_begun_anew() -> None:
+    before = seen(vm("i-1"), vm("i-2"))
+    same = again(Listing(SCOPE, (vm("i-1"), vm("i-2"))), NOW + 60, before)
+    assert same is not None
+    assert (same.begun, same.ours) == (NOW + 60, before.ours)
+    assert same.by_id is before.by_id
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        Listing("elsewhere", (vm("i-1"), vm("i-2"))),
+        Listing(SCOPE, (vm("i-1"),)),
+        Listing(SCOPE, (vm("i-1"), vm("i-2"), vm("i-3"))),
+        Listing(SCOPE, (vm("i-1"), vm("i-2", VMState.STOPPED))),
+        Listing(SCOPE, (vm("i-1"), vm("i-2", tags={}))),
+    ],
+    ids=["another scope", "one less", "one more", "another state", "other tags"],
+)
+def test_any_difference_is_news(listing: Listing) -> None:
+    assert again(listing, NOW + 60, seen(vm("i-1"), vm("i-2"))) is None
+
+
+def test_the_first_listing_is_news() -> None:
+    assert again(Listing(SCOPE, ()), NOW, None) is None
