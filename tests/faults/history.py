@@ -34,6 +34,8 @@ class Record:
     """All that it ever named."""
     uids: set[str] = field(default_factory=set)
     unreadable_since: float | None = None
+    held: bool = False
+    """Whether it ever bore a finalizer."""
     forced: bool = False
     """Whether it went without a word, by force or with a data base that was set back: its VM is nobody's then."""
 
@@ -120,6 +122,7 @@ class History:
         record.now, record.vm_id = after, vm_of(obj)
         record.named.add(record.vm_id)
         record.gone_at = None if after else self._now()
+        record.held = record.held or bool(obj["metadata"].get("finalizers"))
         record.forced = after is None and not deleting(obj)
         record.uids.add(obj["metadata"]["uid"])
         since = self._now() if record.unreadable_since is None else record.unreadable_since

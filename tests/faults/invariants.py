@@ -74,7 +74,7 @@ class Invariants:
         record = self._history.records.get(identity(machine))
         if record is None or machine.gone_at <= self._now():
             return
-        if record.now is None and not record.forced:
+        if record.now is None and not (record.held and record.forced):
             self._violated(f"rule 1: {machine.id} comes into being after its Instance {machine.request.name} is gone")
         self._ceiling(record)
         self._quota(sky, record)
