@@ -48,4 +48,4 @@ class AgentSettings:
     catalogue_interval: float = 3600
     """How often flavors and images are asked for while all of the account's are known; else with every poll."""
     count_interval: float = 5
-    """Counts in an account's status change at most so often."""
+    """What is used changes in an account's status at most so often."""

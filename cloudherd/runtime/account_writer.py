@@ -1,4 +1,4 @@
-"""Writes an account's status: only when it changed, counts at most once a second, and an Event when Ready turns."""
+"""Writes an account's status: only when it changed, what is used at a pace, and an Event when Ready turns."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class AccountWriter:
         used_up = state.facts.room is not None and exhausted(state.facts.room)
         facts = replace(state.facts, room=None)
         if not fresh:
-            facts.used = facts.foreign = facts.limits = None  # which change with every launch
+            facts.used = None  # which changes with every launch
         return account, facts, used_up, marks, state.polled, fresh
 
     def _fresh(self) -> bool:
@@ -84,9 +84,7 @@ class AccountWriter:
         account, facts = self._parts.store.account(self._state.key), self._state.facts
         if account is None or facts.used is None or self._fresh():
             return None
-        before = account.status
-        limit = before.limit if facts.limits is None else limit_of(facts.limits)
-        same = (facts.used, facts.foreign, limit) == (before.used, before.foreign, before.limit)
+        same = facts.used == account.status.used
         return None if same else self._counted_at + self._parts.settings.count_interval
 
     async def publish(self) -> None:
@@ -104,7 +102,7 @@ class AccountWriter:
                 return
             self._announced = True
             self._written, self._written_at = patch, self._parts.clock.monotonic()
-            if {"used", "foreign", "limit"} & patch.keys():
+            if "used" in patch:
                 self._counted_at = self._written_at
         await self._tell(account, written)
 
@@ -119,10 +117,11 @@ class AccountWriter:
     def _counts(self, account: CloudAccount, *, fresh: bool) -> AccountStatus:
         facts, before = self._state.facts, account.status
         agent = (before.agent if self._announced else None) or self._parts.name
-        if not fresh or facts.used is None:
+        if facts.used is None:
             return AccountStatus(agent=agent, limit=before.limit, used=before.used, foreign=before.foreign)
+        # The gateway places by the limit less what is foreign, and counts what is ours itself.
         limit = before.limit if facts.limits is None else limit_of(facts.limits)
-        return AccountStatus(agent=agent, limit=limit, used=facts.used, foreign=facts.foreign)
+        return AccountStatus(agent=agent, limit=limit, used=facts.used if fresh else before.used, foreign=facts.foreign)
 
     async def _tell(self, before: CloudAccount, after: CloudAccount) -> None:
         for type_ in ("Ready", "CapacityAvailable"):
