@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloudherd.clouds.protocol import CloudError, ErrorKind
+from cloudherd.clouds.protocol import CloudError, ErrorKind, LaunchRequest
 from cloudherd.runtime import kinds
 from cloudherd.runtime.ports import Kind, Object
 from tests.fakes.agentworld import NAMESPACE, SYSTEM, World, agent_at_work
@@ -69,6 +69,25 @@ async def test_an_instance_may_name_its_flavor_by_the_clouds_id() -> None:
         await world.clock.advance(5)
         await world.instance("batch-worker-0", flavor="f-1")
         await world.clock.until(world.all_are("Ready", 1), within=5)
+
+
+@on_virtual_time
+async def test_what_others_place_by_is_told_at_once_and_what_is_used_at_a_pace() -> None:
+    async with agent_at_work(boot=60) as world:
+
+        def counts() -> tuple[int, int]:
+            status = world.account_now().status
+            return (
+                status.used.instances if status.used else 0,
+                status.foreign.instances if status.foreign else 0,
+            )
+
+        await world.instance("batch-worker-0")
+        await world.clock.until(lambda: counts() == (1, 0), within=10)
+        await world.instance("batch-worker-1")
+        world.home.add(LaunchRequest("", "somebody-else-s", "f-1", "sim-debian-12", {}))
+        await world.clock.until(lambda: counts() == (1, 1), within=3)
+        await world.clock.until(lambda: counts() == (2, 1), within=5)
 
 
 @on_virtual_time
