@@ -109,7 +109,9 @@ class AccountWriter:
     def _patch(self, account: CloudAccount) -> dict[str, object] | None:
         state = self._state
         if not state.polled and state.facts.trouble is None and find(account.status.conditions, "Ready"):
-            return None  # just started: what was written before holds until we know better
+            # Just started: what was written before holds until we know better, but for who serves the account.
+            name = self._parts.name
+            return None if self._announced or account.status.agent == name else {"agent": name}
         counts = self._counts(account, fresh=self._fresh())
         now = self._parts.clock.now()
         return status_patch(account, account_status(account, state.facts, state.full.standing(), counts, now))
