@@ -246,7 +246,8 @@ def _confirm_none(record: Instance, track: Track, view: View, seen: Seen) -> Act
     """It has no VM that we know of; one may still come."""
     settled = track.first_seen + view.capabilities.visibility_seconds
     if view.shares(record) or (track.inherited and view.capabilities.idempotency_token):
-        settled = (track.ending_since or 0) + _late(view)  # without tokens it would bear a claim
+        assert track.ending_since is not None
+        settled = track.ending_since + _late(view)  # without tokens it would bear a claim
     unsettled = track.unsettled_since(record)
     if unsettled is not None:
         settled = max(settled, unsettled + _late(view))

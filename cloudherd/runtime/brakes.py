@@ -126,7 +126,7 @@ def losses(state: AccountState, parts: Parts, account: CloudAccount) -> list[tup
     records = [one for one in parts.store.of_account(state.key) if isinstance(one, Instance)]
     up = [one for one in records if was_up(one) and not one.deleting]
     unanswered = _unanswered(state, up)
-    if unanswered and any(too_many({**lost, **unanswered}, up, state.losses, parts.settings)):
+    if unanswered and too_many({**lost, **unanswered}, up, state.losses, parts.settings)[0]:
         return []  # a few answers do not make it a few losses
     state.freeze = judge(lost, up, account.annotation("accept-loss"), state.losses, parts.settings, now)
     state.facts.freeze = state.freeze.message if state.freeze else ""

@@ -137,10 +137,11 @@ class Gateway:
             return None
         secrets = await self._parameters.read(key.namespace, self._index.secrets_of(cluster))
         cluster = self._store.cluster(key) or cluster
-        if key not in self._memories:
+        first = key not in self._memories
+        if first:
             await self._believe_lists(cluster)
         plan = self._plan(cluster, secrets)
-        if plan.create:
+        if plan.create and not first:
             await self._believe_lists(cluster)
         if plan.renders:
             await asyncio.gather(*(self._render(request) for request in plan.renders))

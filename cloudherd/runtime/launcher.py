@@ -35,9 +35,7 @@ IN_DOUBT = (ErrorKind.UNKNOWN, ErrorKind.UNREACHABLE)
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """A launch. `claim`: to be claimed first; `doubt`: an earlier attempt may still bring a VM; `shared`: another
-    agent's may, that is not written down.
-    """
+    """A launch. `claim`: to be claimed first; `doubt`: an earlier attempt may still bring a VM."""
 
     record: Instance
     account: CloudAccount
@@ -47,7 +45,6 @@ class _Due:
     cloud: Cloud
     claim: bool
     doubt: bool
-    shared: bool
 
 
 class Launcher:
@@ -117,8 +114,7 @@ class Launcher:
         if not isinstance(action, Launch) or view.seen is None or self._link.cloud is None:
             return None
         doubt = track.unsettled_since(record) is not None
-        shared = view.shares(record)
-        return _Due(record, account, track, view, view.seen.scope, self._link.cloud, action.claim, doubt, shared)
+        return _Due(record, account, track, view, view.seen.scope, self._link.cloud, action.claim, doubt)
 
     def _objection(self, due: _Due) -> tuple[str, str] | None:
         """Why it is not even tried, as (reason, message)."""
@@ -135,7 +131,8 @@ class Launcher:
     async def _refuse(self, due: _Due, reason: str, message: str, *, claimed: bool = False) -> None:
         if not due.doubt:
             self._state.holders.discard(due.record.uid)
-        report = refused(reason, message, due.track, doubt=due.doubt, shared=due.shared, claimed=claimed)
+        shared = due.view.shares(due.record)
+        report = refused(reason, message, due.track, doubt=due.doubt, shared=shared, claimed=claimed)
         await self._reporter.write(due.record, report)
 
     async def _attempt(self, due: _Due, user_data: bytes) -> None:

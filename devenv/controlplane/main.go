@@ -100,6 +100,7 @@ func run(opts options) error {
 	if err != nil {
 		return err
 	}
+	defer state.lock.Close() // a file that nothing refers to any more is closed by the garbage collector, and its lock with it
 
 	etcd, err := startEtcd(ctx)
 	if err != nil {

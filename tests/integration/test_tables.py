@@ -68,7 +68,7 @@ def test_kubectl_get_says_what_runs_where_and_why_not(objects: Namespace, resour
         ("vc", {"PROGRESSING", "STRATEGY", "PAUSED"}),
         ("csvc", {"MIN", "MAX"}),
         ("inst", {"PUBLIC", "FLAVOR", "IMAGE", "REVISION", "PROVIDER-ID"}),
-        ("acct", {"FULL-UNTIL", "FOREIGN", "CORDONED", "SCOPE"}),
+        ("acct", {"FULL-UNTIL", "FOREIGN", "CORDONED", "SCOPE", "AGENT"}),
         ("ctx", {"REVISION"}),
     ],
 )

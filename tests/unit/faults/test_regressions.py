@@ -24,6 +24,8 @@ from tests.faults.run import run
         ("partition", 560),
         # Two agents: one let a record go while the other's launch, of which nothing was written, was under way.
         ("mix", 619),
+        # A cluster was restored under an operator whose watch of Instances had stalled: it made them anew.
+        ("restored", 20018),
     ],
 )
 def test_it_stays_mended(case: str, seed: int) -> None:

@@ -35,8 +35,19 @@ def _cluster(workers: int) -> VirtualCluster:
         {
             "metadata": {"namespace": "physics", "name": "batch"},
             "spec": {"services": [], "placement": {"accounts": []}},
-            "status": {"services": [count], "sites": [home]},
+            "status": {"observedGeneration": 1, "services": [count], "sites": [home]},
         }
+    )
+
+
+def _restored() -> VirtualCluster:
+    """As it is created, whether for the first time or from a backup."""
+    machine = {"flavor": "m1.small", "image": "alma9"}
+    common = {"contextRef": {"name": "any"}, "machine": {"flavor": "m1.small", "image": "alma9"}}
+    services = [{"name": "master", "type": "Fixed"} | common, {"name": "worker", "type": "Scalable"} | common]
+    placement = {"accounts": [{"name": "home"}]}
+    return VirtualCluster.model_validate(
+        {"metadata": {"namespace": "physics", "name": "batch"}, "spec": {"services": services, "placement": placement}}
     )
 
 
@@ -72,3 +83,9 @@ async def test_nothing_is_asked_where_all_that_was_counted_is_listed() -> None:
     live = Live("home")
     await Unlisted(cast(KubeApi, live), _listed("batch-worker-3", "batch-worker-7")).of(_cluster(2))
     assert live.asked == []
+
+
+async def test_of_a_cluster_without_a_status_the_lowest_slot_of_each_service_that_seems_free_is_asked_for() -> None:
+    live = Live("batch-worker-1", "batch-worker-2")
+    found = await Unlisted(cast(KubeApi, live), _listed("batch-worker-0", "batch-worker-2")).of(_restored())
+    assert (live.asked, found) == (["batch-master-0", "batch-worker-1"], ["Instance physics/batch-worker-1"])

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 from urllib.error import HTTPError
 
@@ -16,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from devenv.moto import LISTENING
-from devenv.moto_client import MotoClient, running_moto
+from devenv.moto_client import MotoClient
 from tests.integration.ec2_truth import FLAVOR, IMAGE, Truth
 
 pytestmark = pytest.mark.integration
@@ -24,14 +23,9 @@ pytestmark = pytest.mark.integration
 LAUNCH = {"ImageId": IMAGE, "InstanceType": FLAVOR, "MinCount": 1, "MaxCount": 1}
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[MotoClient]:
-    with running_moto() as moto:
-        yield moto
-
-
 @pytest.fixture
 def moto(server: MotoClient) -> MotoClient:
+    """Empty, and letting anybody in."""
     server.reset()
     return server
 
