@@ -52,7 +52,7 @@ async def react(lab: Lab, client: Client, times: int) -> dict[str, Any]:
     scaler, took = Scaler(lab, client), list[float]()
     for done, number in enumerate(islice(cycle(scaler.numbers), times), 1):
         clouds = scaler.clouds(number)
-        marks = [last_call(cloud) for cloud in clouds]
+        marks = [last_call(cloud, LAUNCH) for cloud in clouds]
         begun = await scaler.scale(number)
         took.append((await first_launch(clouds, marks)).at - begun)
         lab.progress.show(f"{done} of {times}")
@@ -67,7 +67,7 @@ async def full(lab: Lab, client: Client) -> dict[str, Any]:
     for done, number in enumerate(numbers, 1):
         first, second = scaler.clouds(number)
         first.inject(faults.full())
-        marks = [last_call(first), last_call(second)]
+        marks = [last_call(first, LAUNCH), last_call(second, LAUNCH)]
         await scaler.scale(number)
         refused = await first_launch([first], marks[:1], outcome="Full")
         took.append((await first_launch([second], marks[1:])).at - refused.at)
@@ -80,8 +80,8 @@ async def full(lab: Lab, client: Client) -> dict[str, Any]:
     return {"times": len(numbers), **percentiles(took)}
 
 
-def last_call(cloud: SimulatedCloud) -> int:
-    calls = cloud.calls(LAUNCH)
+def last_call(cloud: SimulatedCloud, operation: str) -> int:
+    calls = cloud.calls(operation)
     return calls[-1].number if calls else 0
 
 
