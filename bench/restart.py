@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.client import Client
 from bench.lab import Lab
-from bench.react import Scaler, first_launch, last_call
+from bench.react import LAUNCH, Scaler, first_launch, last_call
 
 
 async def restart(lab: Lab, client: Client) -> dict[str, Any]:
@@ -18,7 +18,7 @@ async def restart(lab: Lab, client: Client) -> dict[str, Any]:
     scaler = Scaler(lab, client)
     number = scaler.numbers[0]
     clouds = scaler.clouds(number)
-    marks = [last_call(cloud) for cloud in clouds]
+    marks = [last_call(cloud, LAUNCH) for cloud in clouds]
     then = await lab.moment(client)
     await scaler.scale(number)
     begun = time.time()

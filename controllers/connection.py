@@ -7,7 +7,6 @@ but for the server's own message about a refused call.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from kubernetes.aio.client import ApiClient
 from kubernetes.aio.config.config_exception import ConfigException
+from pydantic_core import from_json, to_json
 
 from cloudherd.runtime.ports import ApiError, Object
 from controllers.kubeconfig import KubeconfigError, load_configuration
@@ -101,7 +101,7 @@ class Connection:
             method,
             self._configuration.host + target,
             headers={"User-Agent": "cloudherd", **headers, **({"Authorization": token} if token else {})},
-            data=None if body is None else json.dumps(body).encode(),
+            data=None if body is None else to_json(body),
             timeout=limits,
             allow_redirects=False,
             proxy=self._proxy,
@@ -170,7 +170,7 @@ def _reason(status: int, body: Object, details: Object) -> str:
 def _parse(content: bytes) -> Object:
     """A Status object, or nothing where a proxy (or a path that is not served) answered in words."""
     try:
-        body = json.loads(content)
+        body = from_json(content)
     except ValueError:
         return {}
     return body if isinstance(body, dict) and body.get("kind") == "Status" else {}

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-import json
 import random
 from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
+from pydantic_core import from_json  # twice as fast as json, and equal strings are one object
 
 from cloudherd.runtime.ports import ApiError, Kind, Object, WatchEvent
 from controllers.connection import Connection, error_of
@@ -74,7 +74,7 @@ class HttpKubeApi:
             lines = _Lines()
             async for chunk in response.content.iter_any():
                 for line in lines.feed(chunk):
-                    event = json.loads(line)
+                    event = from_json(line)
                     if event["type"] == "ERROR":
                         raise error_of(500, event["object"])
                     yield WatchEvent(event["type"], _clean(kind, event["object"]))
@@ -143,7 +143,7 @@ class HttpKubeApi:
             self._connection.request(method, target, headers=headers, limits=_CALL_LIMITS, body=body) as response,
         ):
             content = await response.read()
-        answer: Object = json.loads(content)
+        answer: Object = from_json(content)
         return answer
 
 

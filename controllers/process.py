@@ -58,6 +58,7 @@ class Process:
 
     async def start(self) -> None:
         """Starts everything; returns at once. What ends by itself is a defect, and ends the process."""
+        gc.set_threshold(*GARBAGE)
         connection = await connect(self.settings.kubeconfig)
         self._closers.append(connection.close)
         if self.settings.metrics_address:
@@ -75,7 +76,7 @@ class Process:
             loops += roles.agent_loops(self, HttpKubeApi(connection, "cloudherd-agent"))
         await self.store.wait_synced()
         log.info("everything is listed: %s", ", ".join(kind.plural for kind in self.reads))
-        _rarely_collect()
+        _leave_out_of_garbage()
         if self.settings.ready_file:
             self.settings.ready_file.write_text("ready\n")
         if self.settings.lease:
@@ -137,11 +138,10 @@ def login_info(configuration: Any) -> kopf.ConnectionInfo:
     )
 
 
-def _rarely_collect() -> None:
-    """Looks for garbage more seldom, and never among what is there now: code, and objects that mostly stay."""
+def _leave_out_of_garbage() -> None:
+    """Never again looks for garbage among what is there now: code, and objects that mostly stay."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*GARBAGE)
 
 
 async def _together(loops: Sequence[Callable[[], Awaitable[None]]]) -> None:

@@ -1,8 +1,8 @@
 """Writes what a plan says of a cluster and its services: only what changed, and mere counts at a pace.
 
 A verdict (the status or the reason of a condition) is written at once. Counts of one cluster are written at most once a
-second, those of all together at a pace of their own: where a thousand clusters start at once, the API server's time
-belongs to their VMs.
+second, those of all together at a pace of their own, and so is the first status of a service that is just being made:
+where a thousand clusters start at once, the API server's time belongs to their VMs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from cloudherd.api import ClusterService, Condition, ObjectKey
+from cloudherd.api.conditions import find
 from cloudherd.plan.model import Plan
 from cloudherd.runtime.executor import Executor
 from cloudherd.runtime.ports import Clock
@@ -58,7 +59,8 @@ class StatusWriter:
         for name, its in plan.service_status.items():
             service = self._store.entry(ClusterService.plural, ObjectKey(key.namespace, f"{key.name}-{name}"))
             if isinstance(service, ClusterService) and service.status != its:
-                news = _verdicts(its.conditions) != _verdicts(service.status.conditions)
+                before, after = service.status.conditions, its.conditions
+                news = _verdicts(after) != _verdicts(before) and (bool(before) or _ready(after))
                 changes.append((news, partial(self._executor.write_service_status, service, its)))
         return changes
 
@@ -76,6 +78,11 @@ class StatusWriter:
     def forget(self, key: ObjectKey) -> None:
         self._written.pop(key, None)
         self._turns.pop(key, None)
+
+
+def _ready(conditions: list[Condition]) -> bool:
+    ready = find(conditions, "Ready")
+    return ready is not None and ready.status == "True"
 
 
 def _verdicts(conditions: list[Condition]) -> list[tuple[str, str, str]]:

@@ -34,6 +34,7 @@ class Wakes:
         self._loop, self._work, self._clock, self._random, self._metrics = loop, work, clock, random, metrics
         self._places = asyncio.Semaphore(at_once)
         self._woken: dict[ObjectKey, float] = {}  # and since when (monotonic)
+        self._due: list[ObjectKey] = []  # those of them that nobody works on
         self._running: dict[ObjectKey, asyncio.Task[None]] = {}
         self._timers: dict[ObjectKey, asyncio.Task[None]] = {}
         self._soon: dict[ObjectKey, asyncio.Task[None]] = {}
@@ -41,8 +42,11 @@ class Wakes:
         self._something = asyncio.Event()
 
     def wake(self, key: ObjectKey) -> None:
-        self._woken.setdefault(key, self._clock.monotonic())
-        self._something.set()
+        if key in self._woken:
+            return
+        self._woken[key] = self._clock.monotonic()
+        if key not in self._running:
+            self._start_soon(key)
 
     def soon(self, key: ObjectKey, seconds: float) -> None:
         """Wakes it within so many seconds: with whatever else wakes it before."""
@@ -60,13 +64,18 @@ class Wakes:
             while True:
                 await self._something.wait()
                 self._something.clear()
-                for key in [key for key in self._woken if key not in self._running]:
+                due, self._due = self._due, []
+                for key in due:
                     self._running[key] = asyncio.create_task(self._one(key, self._woken.pop(key)))
         finally:
             tasks = [*self._running.values(), *self._timers.values(), *self._soon.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start_soon(self, key: ObjectKey) -> None:
+        self._due.append(key)
+        self._something.set()
 
     async def _one(self, key: ObjectKey, woken_at: float) -> None:
         self._stop_timers(key)
@@ -79,7 +88,7 @@ class Wakes:
         finally:
             del self._running[key]
         if key in self._woken:
-            self._something.set()
+            self._start_soon(key)
         elif again is not None:
             self._timers[key] = asyncio.create_task(self._later(self._timers, key, again))
 

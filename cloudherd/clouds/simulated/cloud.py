@@ -12,13 +12,13 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any
 
 from cloudherd.api.account import SimulatedSettings
 from cloudherd.clouds.protocol import VM, CloudError, ErrorKind, LaunchRequest, Limits, Listing, Verb
 from cloudherd.clouds.simulated.catalog import IMAGES, SIZES
 from cloudherd.clouds.simulated.faults import Striking
 from cloudherd.clouds.simulated.machine import ADDRESSES, ASLEEP, NEVER, Machine, address, vm_id, vm_number
+from cloudherd.clouds.simulated.shown import Row, Shown
 
 MAX_USER_DATA = 16384  # bytes, as EC2's
 _COLUMNS = "number, name, flavor, image, tags, address, created, ready, stopped, failed, ending, gone, message"
@@ -52,10 +52,10 @@ class Order:
         return cls(request, digest, fingerprint)
 
 
-def listing(moment: Moment) -> Listing:
+def listing(moment: Moment, shown: Shown) -> Listing:
     at = moment.now - moment.settings.listing_lag_seconds
     rows = moment.db.execute(f"SELECT {_COLUMNS} FROM vm WHERE gone > ? AND created <= ?", (at, at))  # noqa: S608
-    vms = tuple(vm for machine in _machines(rows) if (vm := machine.seen(at)))
+    vms = tuple(shown.listing(rows, _machine, at))
     fault = moment.faults.take("listing")
     if fault is None:
         return Listing(moment.account, vms)
@@ -105,11 +105,12 @@ def limits(moment: Moment) -> Limits:
 
 def find(db: sqlite3.Connection, wanted: str) -> Machine | None:
     rows = db.execute(f"SELECT {_COLUMNS} FROM vm WHERE number = ?", (vm_number(wanted),))  # noqa: S608
-    return next(_machines(rows), None)
+    return next(map(_machine, rows), None)
 
 
 def living(db: sqlite3.Connection, now: float) -> Iterator[Machine]:
-    return _machines(db.execute(f"SELECT {_COLUMNS} FROM vm WHERE gone > ? ORDER BY number", (now,)))  # noqa: S608
+    rows = db.execute(f"SELECT {_COLUMNS} FROM vm WHERE gone > ? ORDER BY number", (now,))  # noqa: S608
+    return map(_machine, rows)
 
 
 def held(db: sqlite3.Connection, now: float) -> int:
@@ -209,6 +210,6 @@ def _free_address(db: sqlite3.Connection, account: str, now: float, number: int)
     raise CloudError(ErrorKind.FULL, "InsufficientFreeAddresses", "This cloud has no free address left.")
 
 
-def _machines(rows: Iterator[Any]) -> Iterator[Machine]:
-    for number, name, flavor, image, tags, *rest in rows:
-        yield Machine(number, name, flavor, image, json.loads(tags), *rest)
+def _machine(row: Row) -> Machine:
+    number, name, flavor, image, tags, *times = row
+    return Machine(number, name, flavor, image, json.loads(tags), *times)

@@ -34,6 +34,7 @@ from cloudherd.clouds.simulated.catalog import IMAGES, SIZES
 from cloudherd.clouds.simulated.cloud import Moment, Order
 from cloudherd.clouds.simulated.faults import Fault, Striking
 from cloudherd.clouds.simulated.log import Entry, append
+from cloudherd.clouds.simulated.shown import Shown
 from cloudherd.clouds.simulated.storage import cloud_path, open_cloud, transaction
 from cloudherd.clouds.validation import check
 
@@ -82,10 +83,12 @@ class Simulated:
         self._directory = directory
         self._now = now
         self._sleep = sleep
+        self._shown: dict[Path, Shown] = {}
 
     def connect(self, connection: Connection) -> SimulatedDriver:
         path = cloud_path(connection.account, self._directory)
-        return SimulatedDriver(path, connection.account, _settings(connection), self._now, self._sleep)
+        shown = self._shown.setdefault(path, Shown())
+        return SimulatedDriver(path, connection.account, _settings(connection), shown, self._now, self._sleep)
 
     def capabilities_of(self, connection: Connection) -> Capabilities:
         settings = _settings(connection)
@@ -118,19 +121,21 @@ class SimulatedDriver:
         path: Path,
         account: str,
         settings: SimulatedSettings,
+        shown: Shown,
         now: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
         self._path = path
         self._account = account
         self._settings = settings
+        self._shown = shown
         self._now = now
         self._sleep = sleep
         self._db: sqlite3.Connection | None = None
 
     def list_vms(self) -> Listing:
         def work(moment: Moment, entry: Entry) -> Listing:
-            listing = cloud.listing(moment)
+            listing = cloud.listing(moment, self._shown)
             entry.arguments |= {"vms": len(listing.vms), "complete": listing.complete}
             return listing
 

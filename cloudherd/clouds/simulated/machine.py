@@ -14,6 +14,8 @@ from cloudherd.clouds.protocol import VM, VMState
 NEVER = float("inf")
 ASLEEP = "suspended"
 ADDRESSES = 256 * 254  # in one cloud's /16
+Look = tuple[VMState, bool]
+"""All of a VM that time alone changes: its state, and whether it has its address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +50,33 @@ class Machine:
                 return state
         return VMState.PENDING
 
-    def seen(self, at: float) -> VM | None:
+    def look(self, at: float) -> Look | None:
+        """What is to be seen of it at that time, None where it does not exist."""
         state = self.state(at)
-        return None if state is None else self._as_vm(at, state)
+        return None if state is None else (state, self._has_address(at))
+
+    def seen(self, at: float) -> VM | None:
+        look = self.look(at)
+        return None if look is None else self.shown(look)
 
     def record(self, at: float) -> VM:
         """As `seen`, but a VM that is gone is still shown, as deleted."""
-        return self._as_vm(at, self.state(at) or VMState.DELETED)
+        return self.shown((self.state(at) or VMState.DELETED, self._has_address(at)))
 
-    def _as_vm(self, at: float, state: VMState) -> VM:
+    def shown(self, look: Look) -> VM:
+        state, has_address = look
         return VM(
             id=vm_id(self.number),
             name=self.name,
             state=state,
             tags=self.tags,
-            private=(self.address,) if self.ready <= min(at, self.failed) else (),
+            private=(self.address,) if has_address else (),
             flavor=self.flavor,
             detail=self.message if state is VMState.ERROR else "",
         )
+
+    def _has_address(self, at: float) -> bool:
+        return self.ready <= at and self.ready <= self.failed
 
 
 def vm_id(number: int) -> str:

@@ -20,7 +20,7 @@ from cloudherd.clouds.protocol import CloudError, ErrorKind
 
 VERSION = 1
 BUSY_SECONDS = 30.0
-CACHE_KIB = 256  # of each connection; an operator has one per thread, and the system caches the file anyway
+CACHE_KIB = 64  # of each connection; an operator has one per thread, and the system caches the file anyway
 _ACCOUNT = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 
 SCHEMA = """

@@ -42,7 +42,6 @@ def _cluster(workers: int) -> VirtualCluster:
 
 def _restored() -> VirtualCluster:
     """As it is created, whether for the first time or from a backup."""
-    machine = {"flavor": "m1.small", "image": "alma9"}
     common = {"contextRef": {"name": "any"}, "machine": {"flavor": "m1.small", "image": "alma9"}}
     services = [{"name": "master", "type": "Fixed"} | common, {"name": "worker", "type": "Scalable"} | common]
     placement = {"accounts": [{"name": "home"}]}
