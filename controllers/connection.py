@@ -7,6 +7,7 @@ but for the server's own message about a refused call.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,8 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from kubernetes.aio.client import ApiClient
-from kubernetes.aio.config.config_exception import ConfigException
+from kubernetes.config.config_exception import ConfigException
 from pydantic_core import from_json, to_json
 
 from cloudherd.runtime.ports import ApiError, Object
@@ -44,18 +44,14 @@ class Connection:
     def __init__(self, configuration: Any, kubeconfig: str = "") -> None:
         self._configuration = configuration
         self._kubeconfig = kubeconfig
-        self._client = ApiClient(configuration)
-        # The package's own session looks for proxies and .netrc in threads, twice per call: twice the CPU.
-        self._session = aiohttp.ClientSession(
-            connector=self._client.rest_client.pool_manager.connector, connector_owner=False
-        )
+        # No trust_env: it looks for proxies and .netrc in threads, twice per call, which is twice the CPU.
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=_trust(configuration)))
         self._proxy: str | None = configuration.proxy or _proxy_of(configuration.host)
         self._login = asyncio.Lock()
         self.slots = asyncio.Semaphore(CONCURRENT_CALLS)
 
     async def close(self) -> None:
         await self._session.close()
-        await self._client.close()
 
     @asynccontextmanager
     async def request(
@@ -72,12 +68,12 @@ class Connection:
         ApiError for everything else, and Unreachable for what breaks while the body is read.
         """
         try:
-            token = await self._token()
+            token = self._token()
             response = await self._send(method, target, headers, limits, body, token)
             if response.status == 401:
                 response.release()
                 await self._log_in_anew(token)
-                response = await self._send(method, target, headers, limits, body, await self._token())
+                response = await self._send(method, target, headers, limits, body, self._token())
             try:
                 if response.status >= 300:
                     retry_after = response.headers.get("Retry-After", "")
@@ -108,15 +104,15 @@ class Connection:
             server_hostname=self._configuration.tls_server_name,
         )
 
-    async def _token(self) -> str:
+    def _token(self) -> str:
         try:
-            return await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization") or ""
+            return self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization") or ""
         except (ConfigException, OSError) as error:
             raise ApiError("Unauthorized", f"the token cannot be read: {type(error).__name__}") from None
 
     async def _log_in_anew(self, refused: str) -> None:
         async with self._login:
-            if await self._token() != refused:
+            if self._token() != refused:
                 return
             try:
                 await load_configuration(self._kubeconfig, into=self._configuration)
@@ -132,6 +128,20 @@ class Connection:
 async def connect(kubeconfig: str = "") -> Connection:
     """A connection by the file named, else as `load_configuration` finds one. KubeconfigError."""
     return Connection(await load_configuration(kubeconfig), kubeconfig)
+
+
+def _trust(configuration: Any) -> ssl.SSLContext:
+    """Whom we trust to be the API server, and the certificate that says who we are, if that is how we log in."""
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
+    if not configuration.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    # RFC 5280 to the letter (the default of Python 3.13) refuses the certificates of many clusters, which kubectl and
+    # every Go client take; the chain of trust and the host name are checked all the same.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
 
 
 def _proxy_of(url: str) -> str | None:

@@ -1,16 +1,21 @@
-"""Where the API server is and how to log in there, by the `kubernetes` package's own loaders. Never writes a file."""
+"""Where the API server is and how to log in there, by the `kubernetes` package's own loaders. Never writes a file.
+
+Not by its asyncio half: kopf imports the other one, and each brings all of Kubernetes' models, which take 33 MB.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
 
 import yaml
-from kubernetes.aio.client import Configuration
-from kubernetes.aio.config import load_incluster_config, load_kube_config
-from kubernetes.aio.config.config_exception import ConfigException
-from kubernetes.aio.config.incluster_config import SERVICE_HOST_ENV_NAME
+from kubernetes.client import Configuration
+from kubernetes.config import load_incluster_config, load_kube_config
+from kubernetes.config.config_exception import ConfigException
+from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME
+from kubernetes.config.kube_config import KubeConfigMerger
 
 _HOME_CONFIG = "~/.kube/config"
 
@@ -24,9 +29,7 @@ async def load_configuration(kubeconfig: str = "", into: Any = None) -> Any:
     ~/.kube/config. `into` is one to refresh (a rotated token, an exec plugin's new answer). KubeconfigError.
     """
     configuration = into or Configuration()
-    # RFC 5280 to the letter (the default of Python 3.13) refuses the certificates of many clusters, which kubectl and
-    # every Go client take; the chain of trust and the host name are checked all the same.
-    configuration.disable_strict_ssl_verification = True
+    configuration.proxy = None  # the environment's is taken with regard to the host, when that is known
     named = kubeconfig or os.environ.get("KUBECONFIG", "")
     if named or SERVICE_HOST_ENV_NAME not in os.environ:
         await _load_files(named or _HOME_CONFIG, configuration)
@@ -47,7 +50,10 @@ async def _load_files(files: str, configuration: Any) -> None:
     if not _exists(files):
         raise KubeconfigError(f"There is no kubeconfig at {files}: write one there, or name another in KUBECONFIG.")
     try:
-        await load_kube_config(config_file=files, client_configuration=configuration, persist_config=False)
+        await asyncio.to_thread(
+            load_kube_config, config_file=files, client_configuration=configuration, persist_config=False
+        )
+        configuration.proxy = _proxy_url(files)
     except (ConfigException, OSError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
         # The loader stumbles over a malformed file in many ways, and its text quotes the file, credentials
         # and all.
@@ -55,6 +61,15 @@ async def _load_files(files: str, configuration: Any) -> None:
         raise KubeconfigError(
             f"The kubeconfig {files} cannot be used ({type(error).__name__}{detail}); `kubectl config view` says more."
         ) from None
+    configuration.refresh_api_key_hook = None  # it would wait for an exec plugin, and all others with it
+
+
+def _proxy_url(files: str) -> str | None:
+    """What the current context's cluster has, which the loader overlooks."""
+    config = KubeConfigMerger(files).config
+    context = config["contexts"].get_with_name(config["current-context"])["context"]
+    proxy: str | None = config["clusters"].get_with_name(context["cluster"])["cluster"].safe_get("proxy-url")
+    return proxy
 
 
 def _exists(files: str) -> bool:

@@ -39,6 +39,16 @@ async def test_a_file_that_is_named_comes_before_the_environment_and_that_before
     assert (await load_configuration(write(tmp_path / "named", "http://named"))).host == "http://named"
 
 
+async def test_the_proxy_of_the_current_context_is_taken_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://of.the.environment")  # for which hosts is another's to say
+    without = write(tmp_path / "without", "https://cluster")
+    assert (await load_configuration(without)).proxy is None
+    behind = write(tmp_path / "behind", 'https://cluster", proxy-url: "http://proxy')
+    assert (await load_configuration(behind)).proxy == "http://proxy"
+
+
 async def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         KubeconfigError, match=r"There is no kubeconfig at \S+/absent: write one there, or name another"
