@@ -12,15 +12,17 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from typing import Any
 
 from cloudherd.api.account import SimulatedSettings
 from cloudherd.clouds.protocol import VM, CloudError, ErrorKind, LaunchRequest, Limits, Listing, Verb
 from cloudherd.clouds.simulated.catalog import IMAGES, SIZES
 from cloudherd.clouds.simulated.faults import Striking
 from cloudherd.clouds.simulated.machine import ADDRESSES, ASLEEP, NEVER, Machine, address, vm_id, vm_number
-from cloudherd.clouds.simulated.shown import Row, Shown
+from cloudherd.clouds.simulated.shown import Shown
 
 MAX_USER_DATA = 16384  # bytes, as EC2's
+_LIFE = "number, created, ready, stopped, failed, ending, gone, message, tags"
 _COLUMNS = "number, name, flavor, image, tags, address, created, ready, stopped, failed, ending, gone, message"
 
 
@@ -54,8 +56,8 @@ class Order:
 
 def listing(moment: Moment, shown: Shown) -> Listing:
     at = moment.now - moment.settings.listing_lag_seconds
-    rows = moment.db.execute(f"SELECT {_COLUMNS} FROM vm WHERE gone > ? AND created <= ?", (at, at))  # noqa: S608
-    vms = tuple(shown.listing(rows, _machine, at))
+    lives = moment.db.execute(f"SELECT {_LIFE} FROM vm WHERE gone > ? AND created <= ?", (at, at))  # noqa: S608
+    vms = shown.listing(lives, lambda number: _numbered(moment.db, number), at)
     fault = moment.faults.take("listing")
     if fault is None:
         return Listing(moment.account, vms)
@@ -106,6 +108,10 @@ def limits(moment: Moment) -> Limits:
 def find(db: sqlite3.Connection, wanted: str) -> Machine | None:
     rows = db.execute(f"SELECT {_COLUMNS} FROM vm WHERE number = ?", (vm_number(wanted),))  # noqa: S608
     return next(map(_machine, rows), None)
+
+
+def _numbered(db: sqlite3.Connection, number: int) -> Machine:
+    return _machine(db.execute(f"SELECT {_COLUMNS} FROM vm WHERE number = ?", (number,)).fetchone())  # noqa: S608
 
 
 def living(db: sqlite3.Connection, now: float) -> Iterator[Machine]:
@@ -210,6 +216,6 @@ def _free_address(db: sqlite3.Connection, account: str, now: float, number: int)
     raise CloudError(ErrorKind.FULL, "InsufficientFreeAddresses", "This cloud has no free address left.")
 
 
-def _machine(row: Row) -> Machine:
+def _machine(row: tuple[Any, ...]) -> Machine:
     number, name, flavor, image, tags, *times = row
     return Machine(number, name, flavor, image, json.loads(tags), *times)

@@ -5,34 +5,34 @@ Most polls of ten thousand VMs bring no news, and to make them all anew would co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from cloudherd.clouds.protocol import VM
 from cloudherd.clouds.simulated.machine import Look, Machine
 
-Row = tuple[Any, ...]
+Life = tuple[Any, ...]
+"""A VM's number, all the times of its life, and its tags: of a VM nothing else ever changes."""
 
 
 class Shown:
     """Of one cloud. Several threads may use it: each listing replaces all that the one before it left."""
 
     def __init__(self) -> None:
-        self._last: dict[int, tuple[Row, Machine, Look, VM]] = {}
+        self._last: dict[int, tuple[Life, Machine, Look, VM]] = {}
 
-    def listing(self, rows: Iterable[Row], machine_of: Callable[[Row], Machine], at: float) -> Iterator[VM]:
-        """The VMs that exist at that time. A row begins with the VM's number."""
-        before, now = self._last, dict[int, tuple[Row, Machine, Look, VM]]()
-        for row in rows:
-            known = before.get(row[0])
-            if known and known[0] != row:
-                known = None
-            machine = known[1] if known else machine_of(row)
-            look = machine.look(at)
+    def listing(self, lives: Iterable[Life], machine: Callable[[int], Machine], at: float) -> tuple[VM, ...]:
+        """The VMs that exist at that time; `machine` is asked for those that are new or changed."""
+        before, now = self._last, dict[int, tuple[Life, Machine, Look, VM]]()
+        for life in lives:
+            number, known = life[0], before.get(life[0])
+            its = known[1] if known and known[0] == life else machine(number)
+            look = its.look(at)
             if look is None:
                 continue
-            if known is None or known[2] != look:
-                known = row, machine, look, machine.shown(look)
-            now[row[0]] = known
-            yield known[3]
+            if known and its is known[1] and look == known[2]:
+                now[number] = known
+            else:
+                now[number] = life, its, look, its.shown(look)
         self._last = now
+        return tuple(known[3] for known in now.values())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloudherd.clouds.protocol import Connection, LaunchRequest, VMState
-from cloudherd.clouds.simulated import Simulated
+from cloudherd.clouds.simulated import Simulated, SimulatedCloud
 from cloudherd.clouds.simulated.driver import SimulatedDriver
 
 
@@ -18,6 +18,7 @@ class Cloud:
         self.now = 1000.0
         provider = Simulated(directory=directory, now=lambda: self.now)
         connection = Connection("physics.home", simulated={"bootSeconds": 10})
+        self.control = SimulatedCloud.of("physics.home", directory, now=lambda: self.now)
         self.one, self.other = provider.connect(connection), provider.connect(connection)
 
     def launch(self, name: str) -> None:
@@ -55,4 +56,6 @@ def test_what_others_changed_is_shown_as_it_is_now(cloud: Cloud) -> None:
     cloud.now += 10
     first, second = cloud.one.list_vms().vms
     cloud.other.destroy_vm(first.id)
-    assert cloud.one.list_vms().vms == (second,)
+    cloud.control.retag(second.id, {"of": "nobody"})
+    (left,) = cloud.one.list_vms().vms
+    assert (left.id, left.tags) == (second.id, {"of": "nobody"})
