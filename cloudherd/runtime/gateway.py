@@ -141,11 +141,14 @@ class Gateway:
         if first:
             await self._believe_lists(cluster)
         plan = self._plan(cluster, secrets)
-        if plan.create and not first:
-            await self._believe_lists(cluster)
         if plan.renders:
             await asyncio.gather(*(self._render(request) for request in plan.renders))
+            cluster = self._store.cluster(key) or cluster
+            plan = self._plan(cluster, secrets)  # at once: behind all others it would wait for a thousand at a start
+        if plan.renders:
             self._wakes.wake(key)
+        if plan.create and not first:
+            await self._believe_lists(cluster)
         try:
             await self._executor.carry_out(cluster, plan)
         finally:

@@ -57,7 +57,7 @@ class Order:
 def listing(moment: Moment, shown: Shown) -> Listing:
     at = moment.now - moment.settings.listing_lag_seconds
     lives = moment.db.execute(f"SELECT {_LIFE} FROM vm WHERE gone > ? AND created <= ?", (at, at))  # noqa: S608
-    vms = shown.listing(lives, lambda number: _numbered(moment.db, number), at)
+    vms = shown.listing(lives.fetchall(), lambda numbers: _numbered(moment.db, numbers), at)
     fault = moment.faults.take("listing")
     if fault is None:
         return Listing(moment.account, vms)
@@ -110,8 +110,9 @@ def find(db: sqlite3.Connection, wanted: str) -> Machine | None:
     return next(map(_machine, rows), None)
 
 
-def _numbered(db: sqlite3.Connection, number: int) -> Machine:
-    return _machine(db.execute(f"SELECT {_COLUMNS} FROM vm WHERE number = ?", (number,)).fetchone())  # noqa: S608
+def _numbered(db: sqlite3.Connection, numbers: list[int]) -> Iterator[Machine]:
+    query = f"SELECT {_COLUMNS} FROM vm WHERE number IN (SELECT value FROM json_each(?))"  # noqa: S608
+    return map(_machine, db.execute(query, (json.dumps(numbers),)))
 
 
 def living(db: sqlite3.Connection, now: float) -> Iterator[Machine]:

@@ -5,7 +5,7 @@ Most polls of ten thousand VMs bring no news, and to make them all anew would co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from cloudherd.clouds.protocol import VM
@@ -21,18 +21,20 @@ class Shown:
     def __init__(self) -> None:
         self._last: dict[int, tuple[Life, Machine, Look, VM]] = {}
 
-    def listing(self, lives: Iterable[Life], machine: Callable[[int], Machine], at: float) -> tuple[VM, ...]:
-        """The VMs that exist at that time; `machine` is asked for those that are new or changed."""
+    def listing(
+        self, lives: Sequence[Life], machines: Callable[[list[int]], Iterable[Machine]], at: float
+    ) -> tuple[VM, ...]:
+        """The VMs that exist at that time; `machines` are asked for by their numbers where they are new or changed."""
         before, now = self._last, dict[int, tuple[Life, Machine, Look, VM]]()
+        news = [life[0] for life in lives if life[0] not in before or before[life[0]][0] != life]
+        fresh = {its.number: its for its in machines(news)} if news else {}
         for life in lives:
-            number, known = life[0], before.get(life[0])
-            its = known[1] if known and known[0] == life else machine(number)
+            number = life[0]
+            known = None if number in fresh else before[number]
+            its = known[1] if known else fresh[number]
             look = its.look(at)
             if look is None:
                 continue
-            if known and its is known[1] and look == known[2]:
-                now[number] = known
-            else:
-                now[number] = life, its, look, its.shown(look)
+            now[number] = known if known and known[2] == look else (life, its, look, its.shown(look))
         self._last = now
         return tuple(known[3] for known in now.values())
