@@ -131,10 +131,19 @@ async def connect(kubeconfig: str = "") -> Connection:
 
 
 def _trust(configuration: Any) -> ssl.SSLContext:
-    """Whom we trust to be the API server, and the certificate that says who we are, if that is how we log in."""
-    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-    if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
+    """Whom we trust to be the API server, and the certificate that says who we are, if that is how we log in.
+
+    KubeconfigError.
+    """
+    try:
+        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        if configuration.cert_file:
+            context.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
+    except OSError as error:  # an SSLError is one
+        raise KubeconfigError(
+            f"The certificates for {configuration.host} cannot be used ({error.strerror or type(error).__name__}): see "
+            "certificate-authority, client-certificate and client-key in the kubeconfig, in a pod its service account."
+        ) from None
     if not configuration.verify_ssl:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -50,10 +50,7 @@ async def _load_files(files: str, configuration: Any) -> None:
     if not _exists(files):
         raise KubeconfigError(f"There is no kubeconfig at {files}: write one there, or name another in KUBECONFIG.")
     try:
-        await asyncio.to_thread(
-            load_kube_config, config_file=files, client_configuration=configuration, persist_config=False
-        )
-        configuration.proxy = _proxy_url(files)
+        await asyncio.to_thread(_read, files, configuration)
     except (ConfigException, OSError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
         # The loader stumbles over a malformed file in many ways, and its text quotes the file, credentials
         # and all.
@@ -61,7 +58,12 @@ async def _load_files(files: str, configuration: Any) -> None:
         raise KubeconfigError(
             f"The kubeconfig {files} cannot be used ({type(error).__name__}{detail}); `kubectl config view` says more."
         ) from None
+
+
+def _read(files: str, configuration: Any) -> None:
+    load_kube_config(config_file=files, client_configuration=configuration, persist_config=False)
     configuration.refresh_api_key_hook = None  # it would wait for an exec plugin, and all others with it
+    configuration.proxy = _proxy_url(files)
 
 
 def _proxy_url(files: str) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from cloudherd.api import ClusterService, Condition, ObjectKey
-from cloudherd.api.conditions import find
+from cloudherd.api.conditions import is_true
 from cloudherd.plan.model import Plan
 from cloudherd.runtime.executor import Executor
 from cloudherd.runtime.ports import Clock
@@ -60,7 +60,7 @@ class StatusWriter:
             service = self._store.entry(ClusterService.plural, ObjectKey(key.namespace, f"{key.name}-{name}"))
             if isinstance(service, ClusterService) and service.status != its:
                 before, after = service.status.conditions, its.conditions
-                news = _verdicts(after) != _verdicts(before) and (bool(before) or _ready(after))
+                news = _verdicts(after) != _verdicts(before) and (bool(before) or is_true(after, "Ready"))
                 changes.append((news, partial(self._executor.write_service_status, service, its)))
         return changes
 
@@ -78,11 +78,6 @@ class StatusWriter:
     def forget(self, key: ObjectKey) -> None:
         self._written.pop(key, None)
         self._turns.pop(key, None)
-
-
-def _ready(conditions: list[Condition]) -> bool:
-    ready = find(conditions, "Ready")
-    return ready is not None and ready.status == "True"
 
 
 def _verdicts(conditions: list[Condition]) -> list[tuple[str, str, str]]:

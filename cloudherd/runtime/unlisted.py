@@ -29,10 +29,6 @@ class Unlisted:
         there = [(kind, key) for (kind, key), obj in zip(missing, found, strict=True) if obj is not None]
         return [f"{kind.kind} {key}" for kind, key in there if self._store.entry(kind.plural, key) is None]
 
-    def _lowest(self, cluster: VirtualCluster, service: str) -> str:
-        taken = {entry.key.name for entry in self._store.of_cluster(cluster.key)}
-        return next(free_slots(cluster.name, service, taken))
-
     def _accounts(self, cluster: VirtualCluster) -> Iterator[tuple[Kind, ObjectKey]]:
         """Where it had sites."""
         for site in cluster.status.sites:
@@ -43,8 +39,9 @@ class Unlisted:
     def _instances(self, cluster: VirtualCluster) -> Iterator[tuple[Kind, ObjectKey]]:
         """The lowest slots, where fewer Instances are listed than were counted, or where nobody counted yet."""
         if not cluster.status.observed_generation:
+            taken = {entry.key.name for entry in self._store.of_cluster(cluster.key)}
             for service in cluster.spec.services:
-                yield INSTANCE, ObjectKey(cluster.namespace, self._lowest(cluster, service.name))
+                yield INSTANCE, ObjectKey(cluster.namespace, next(free_slots(cluster.name, service.name, taken)))
             return
         counted = sum(service.current for service in cluster.status.services)
         if counted <= sum(1 for _ in self._store.of_cluster(cluster.key)):

@@ -106,8 +106,7 @@ def limits(moment: Moment) -> Limits:
 
 
 def find(db: sqlite3.Connection, wanted: str) -> Machine | None:
-    rows = db.execute(f"SELECT {_COLUMNS} FROM vm WHERE number = ?", (vm_number(wanted),))  # noqa: S608
-    return next(map(_machine, rows), None)
+    return next(_numbered(db, [vm_number(wanted)]), None)
 
 
 def _numbered(db: sqlite3.Connection, numbers: list[int]) -> Iterator[Machine]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -83,7 +84,7 @@ class Simulated:
         self._directory = directory
         self._now = now
         self._sleep = sleep
-        self._shown: dict[Path, Shown] = {}
+        self._shown: WeakValueDictionary[Path, Shown] = WeakValueDictionary()  # as long as anybody is connected
 
     def connect(self, connection: Connection) -> SimulatedDriver:
         path = cloud_path(connection.account, self._directory)

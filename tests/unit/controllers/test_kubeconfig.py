@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
+from controllers.connection import connect
 from controllers.kubeconfig import KubeconfigError, load_configuration
 
 _CONFIG = """
@@ -47,6 +49,20 @@ async def test_the_proxy_of_the_current_context_is_taken_and_no_other(
     assert (await load_configuration(without)).proxy is None
     behind = write(tmp_path / "behind", 'https://cluster", proxy-url: "http://proxy')
     assert (await load_configuration(behind)).proxy == "http://proxy"
+
+
+@pytest.mark.parametrize(
+    ("before", "field"), [("server: ", "certificate-authority-data"), ("token: ", "client-certificate-data")]
+)
+async def test_what_is_no_certificate_is_told_in_a_sentence_that_says_where_it_stands(
+    tmp_path: Path, before: str, field: str
+) -> None:
+    content = _CONFIG.format(server="https://cluster")
+    nonsense = f"{field}: {b64encode(b'hush').decode()}, {before}"
+    (tmp_path / "broken").write_text(content.replace(before, nonsense))
+    with pytest.raises(KubeconfigError, match=r"certificates for https://cluster cannot be used .* kubeconfig") as no:
+        await connect(str(tmp_path / "broken"))
+    assert "hush" not in str(no.value)
 
 
 async def test_a_missing_file_is_named(tmp_path: Path) -> None:
