@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import EC2Backend, ec2_backends
@@ -83,8 +85,13 @@ class Launches:
         with self._moto_lock:
             if knobs.limit is not None and _live(region) + count > knobs.limit:
                 return moto_xml.error(400, "InstanceLimitExceeded", LIMIT.format(knobs.limit))
-            if flavor in knobs.capacity and _live(region, flavor) + count > knobs.capacity[flavor]:
+            least = int(parameters.get("MinCount", 1))
+            if flavor in knobs.capacity:
+                count = min(count, knobs.capacity[flavor] - _live(region, flavor))
+            if count < least:
                 return moto_xml.error(500, "InsufficientInstanceCapacity", CAPACITY.format(flavor))
+            if count > least:  # AWS makes as many as it has capacity for, moto the least that are asked for
+                request = _with({**parameters, "MinCount": str(count), "MaxCount": str(count)}, request)
             for group in (value for key, value in parameters.items() if key.startswith("SecurityGroup.")):
                 if _backend(region).get_security_group_by_name_or_id(group) is None:  # moto would break
                     return moto_xml.error(400, "InvalidGroup.NotFound", f"The security group '{group}' does not exist")
@@ -93,6 +100,12 @@ class Launches:
                 with self._lock:
                     self._hidden.setdefault(region, set()).update(moto_xml.instance_ids(response.get_data()))
         return response
+
+
+def _with(parameters: Mapping[str, str], request: Request) -> Request:
+    body = urlencode(parameters).encode()
+    changed = {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    return Request({key: value for key, value in request.environ.items() if key != "werkzeug.request"} | changed)
 
 
 def _backend(region: str) -> EC2Backend:

@@ -61,7 +61,7 @@ _CAPABILITIES = {
     "limits can be read": lambda one: _yes(one.limits_readable),
     "regions": lambda one: _yes(one.regions),
     "spot": lambda one: _yes(one.spot),
-    "batch launches": lambda one: _yes(one.batch),
+    "batch launches": lambda one: f"up to {one.batch}" if one.batch > 1 else "-",
     "console output": lambda one: _yes(one.console_output),
     "new VMs may be hidden, s": lambda one: f"{one.visibility_seconds:g}",
     "calls a second, at once": lambda one: f"{one.calls_per_second:,g}, {one.concurrent_calls}",

@@ -1,22 +1,23 @@
 """The provider `ec2`: Amazon EC2, and services that speak its API. One driver is one account in one region.
 
 A listing is whole or an error: all pages are read, and terminated instances, which EC2 lists for an hour or so, are
-deleted ones. Launches carry a client token, so that EC2 makes one instance however often a launch is sent; the driver
-itself never sends one twice.
+deleted ones. Launches carry a client token, so that EC2 makes one instance however often a launch is sent. With
+`spec.options.batch` a call launches several, and the token is theirs together: every Instance is claimed first then, as
+where there are no tokens.
 """
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from cloudherd.api.quantity import parse_quantity
 from cloudherd.clouds import ec2_xml
+from cloudherd.clouds.ec2_batch import MOST
 from cloudherd.clouds.ec2_connection import OFFSET_PAGES, Ec2Api, filters
-from cloudherd.clouds.ec2_launch import IMAGE_ID, Lookup, run_instances, tag_fields
+from cloudherd.clouds.ec2_creation import MAX_USER_DATA, Creation
+from cloudherd.clouds.ec2_launch import IMAGE_ID
 from cloudherd.clouds.ec2_models import Ec2Credentials, Ec2LaunchOptions, Ec2Options
-from cloudherd.clouds.errors import confidential, of_creation, too_long
 from cloudherd.clouds.protocol import (
     VM,
     Capabilities,
@@ -31,8 +32,6 @@ from cloudherd.clouds.protocol import (
     Verb,
 )
 from cloudherd.clouds.validation import account_settings, check
-
-MAX_USER_DATA = 16_384
 
 _ACTIONS: dict[Verb, tuple[str, dict[str, str]]] = {
     Verb.SHUT_DOWN: ("StopInstances", {}),
@@ -54,6 +53,7 @@ class Ec2:
         verbs=frozenset(_ACTIONS),
         regions=True,
         spot=True,
+        batch=MOST,
     )
     credentials_model = Ec2Credentials
     options_model = Ec2Options
@@ -65,7 +65,12 @@ class Ec2:
 
     def capabilities_of(self, connection: Connection) -> Capabilities:
         options = check(Ec2Options, connection.options, "spec.options")
-        return replace(self.capabilities, tags_at_creation=options.tags_at_launch)
+        if options.batch == 1:
+            return replace(self.capabilities, tags_at_creation=options.tags_at_launch, batch=1)
+        if not options.tags_at_launch:
+            sentence = "spec.options.batch needs tags at the launch: leave it out, or tagsAtLaunch: false"
+            raise CloudError(ErrorKind.INVALID, "InvalidSettings", sentence)
+        return replace(self.capabilities, idempotency_token=False, batch=options.batch)
 
 
 class Ec2Driver:
@@ -75,7 +80,7 @@ class Ec2Driver:
         self._options = options
         self._paged = {"MaxResults": str(options.page_size)}
         self._owner = ""
-        self._lookup = Lookup(api)
+        self._creation = Creation(api, options)
 
     def list_vms(self) -> Listing:
         try:
@@ -126,33 +131,10 @@ class Ec2Driver:
             yield from map(ec2_xml.to_vm, ec2_xml.items(reservation, "instancesSet"))
 
     def create_vm(self, request: LaunchRequest) -> VM:
-        if len(request.user_data) > MAX_USER_DATA:
-            raise too_long(request.user_data, f"EC2 takes {MAX_USER_DATA}")
-        options = check(Ec2LaunchOptions, request.options, "machine.options")
-        place = self._lookup.place(request.network, request.security_groups, request.public_address)
-        tagged = self._options.tags_at_launch
-        fields = run_instances(request, options, self._lookup.image(request.image), place, tags=tagged)
-        try:
-            root = self._api.call("RunInstances", fields, confidential(request.user_data))
-            vm = _first(ec2_xml.items(root, "instancesSet"))
-            return vm if tagged else self._tag(vm, request)
-        except CloudError as error:
-            failed = of_creation(error)
-        if failed.kind in {ErrorKind.INVALID, ErrorKind.NOT_FOUND}:
-            self._lookup.forget()
-        raise failed
+        return self._creation.one(request)
 
-    def _tag(self, vm: VM, request: LaunchRequest) -> VM:
-        """For services without TagSpecification. Where it fails, the outcome of the launch is unknown, and the same
-        token leads to the same VM and its tags.
-        """
-        try:
-            self._api.call("CreateTags", {"ResourceId.1": vm.id, **tag_fields(request)})
-        except CloudError as error:
-            failed = CloudError(ErrorKind.UNKNOWN, error.code, error.message)
-        else:
-            return replace(vm, name=request.name, tags={**request.tags, "Name": request.name})
-        raise failed
+    def create_vms(self, requests: Sequence[LaunchRequest]) -> list[VM | None]:
+        return self._creation.several(requests) if len(requests) > 1 else [self._creation.one(requests[0])]
 
     def destroy_vm(self, vm_id: str) -> None:
         try:
@@ -218,12 +200,6 @@ def _one_owner(owners: set[str]) -> str:
     if len(owners) != 1 or "" in owners:
         raise CloudError(ErrorKind.UNREACHABLE, "OwnerUnclear", "the cloud's answer names no owner, or several")
     return next(iter(owners))
-
-
-def _first(instances: list[ET.Element]) -> VM:
-    if not instances:
-        raise ec2_xml.NotUnderstoodError
-    return ec2_xml.to_vm(instances[0])
 
 
 def _known_sizes() -> Iterator[Size]:

@@ -26,14 +26,16 @@ class Place:
 
 
 def run_instances(
-    request: LaunchRequest, options: Ec2LaunchOptions, image: str, place: Place, *, tags: bool = True
+    request: LaunchRequest, options: Ec2LaunchOptions, image: str, place: Place, *, tags: bool = True, count: int = 1
 ) -> dict[str, str]:
-    """The fields of one launch: a pure function, so that the same request repeats the same fields under its token."""
+    """The fields of one launch: a pure function, so that the same request repeats the same fields under its token. Of
+    several VMs EC2 makes as many as it has room for.
+    """
     fields = {
         "ImageId": image,
         "InstanceType": request.flavor,
         "MinCount": "1",
-        "MaxCount": "1",
+        "MaxCount": str(count),
         "ClientToken": request.token,
         **(_specification(request) if tags else {}),
         **_network(place, request.public_address),

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.alias_generators import to_camel
 
 from cloudherd.api.quantity import parse_quantity
+from cloudherd.clouds.ec2_batch import MOST
 
 # A Secret made from a file often ends in a newline. What is left must fit into a request's headers.
 Key = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4096, pattern=r"^[!-~]+$")]
@@ -51,6 +52,12 @@ class Ec2Options(_Strict):
         bool,
         Field(description="false for services that know no TagSpecification: tags are put on right after a launch"),
     ] = True
+    batch: Annotated[
+        int,
+        Field(
+            ge=1, le=MOST, description="how many VMs one call may launch; from 2 on each is claimed by a write first"
+        ),
+    ] = 1
     sizes: Annotated[
         dict[str, Ec2Size],
         Field(max_length=64, description="instance types that the service has and cannot describe, by name"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 
+from cloudherd.clouds.ec2_batch import own_tags
 from cloudherd.clouds.protocol import MESSAGE_LIMIT, VM, CloudError, ErrorKind, Image, Size, VMState
 
 OUR_TAGS = "cloudherd-"
@@ -64,12 +66,26 @@ def to_vm(item: ET.Element) -> VM:
         id=_text(item, "instanceId"),
         name=tags.get("Name", ""),
         state=state,
-        tags=tags if any(key.startswith(OUR_TAGS) for key in tags) else {},  # other people's are not ours to carry
+        tags=_ours(tags, item),
         private=_present(item.findtext("privateIpAddress", "")),
         public=_present(item.findtext("ipAddress", "")),
         flavor=item.findtext("instanceType", ""),
         detail="" if state in _FINE else _detail(item, state_name if state is VMState.UNKNOWN else ""),
     )
+
+
+def launch_index(item: ET.Element) -> int:
+    """The number of a VM in the call that launched it."""
+    index = item.findtext("amiLaunchIndex", "")
+    if not index.isdecimal():
+        raise NotUnderstoodError
+    return int(index)
+
+
+def _ours(tags: dict[str, str], item: ET.Element) -> Mapping[str, str]:
+    """Other people's are not ours to carry."""
+    ours = any(key.startswith(OUR_TAGS) for key in tags)
+    return own_tags(tags, item.findtext("amiLaunchIndex", "")) if ours else {}
 
 
 def _detail(item: ET.Element, otherwise: str) -> str:

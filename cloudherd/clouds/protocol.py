@@ -7,7 +7,7 @@ exception text or a URL: both can hold user data and keys. All its failures are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -15,6 +15,8 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 MESSAGE_LIMIT = 300
+OWN_TAGS = ("cloudherd-name", "cloudherd-id")
+"""The tags that tell a VM from another one of its cluster, account and installation."""
 
 
 class ErrorKind(StrEnum):
@@ -46,6 +48,10 @@ class CloudError(Exception):
         """
         self.never_sent = never_sent
         """With `UNREACHABLE` of a creation: nobody was asked for it, so that nothing was made."""
+
+    def again(self) -> CloudError:
+        """The same without cause and frames, for somebody else."""
+        return CloudError(self.kind, self.code, self.message, flavor_only=self.flavor_only, never_sent=self.never_sent)
 
 
 class VMState(StrEnum):
@@ -158,7 +164,7 @@ class Capabilities:
     verbs: frozenset[Verb] = frozenset()  # what its drivers' `power` can do, beyond launch and end
     regions: bool = False  # one endpoint has several places, and spec.region names one
     spot: bool = False  # machine.options can ask for VMs that the cloud may take away
-    batch: bool = False  # one call launches several VMs
+    batch: int = 1  # how many VMs one call can launch; more than 1 needs a driver with `create_vms`
     console_output: bool = False  # what a VM prints can be read
 
 
@@ -210,6 +216,16 @@ class PowerDriver(Driver, Protocol):
     def power(self, vm_id: str, verb: Verb) -> None:
         """Ask for it, without waiting for it; only verbs that are declared are asked for. BUSY while the VM is in a
         state that does not allow it, which may be the one that is asked for; INVALID where this VM never can.
+        """
+        ...
+
+
+class BatchDriver(Driver, Protocol):
+    """A driver of a provider whose capabilities declare batches."""
+
+    def create_vms(self, requests: Sequence[LaunchRequest]) -> list[VM | None]:
+        """Launches with one call, alike in all but token, name and `OWN_TAGS`; in their order, None for those that the
+        cloud had no room for. Each VM bears its own tags from its first moment. The name is the cloud's affair.
         """
         ...
 

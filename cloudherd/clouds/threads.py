@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar, cast
 
 from aiolimiter import AsyncLimiter
 
+from cloudherd.clouds.batches import Batches
 from cloudherd.clouds.protocol import (
     VM,
+    BatchDriver,
     Capabilities,
     CloudError,
     Connection,
@@ -64,6 +66,7 @@ class ThreadedCloud:
         self._pace = AsyncLimiter(burst, burst / capabilities.calls_per_second)
         self._threads = DriverThreads(f"cloud {connection.account}", lambda: provider.connect(connection))
         self._left: set[_Job[Any]] = set()
+        self._batches = Batches(self._create_vms, capabilities.batch) if capabilities.batch > 1 else None
 
     async def list_vms(self) -> Listing:
         return await self._call("list_vms", lambda driver: driver.list_vms())
@@ -73,7 +76,15 @@ class ThreadedCloud:
 
     async def create_vm(self, request: LaunchRequest) -> VM:
         check(self._launch_options, request.options, "machine.options")
+        if self._batches:
+            return await self._batches.launch(request)
         return await self._call("create_vm", lambda driver: driver.create_vm(request), ErrorKind.UNKNOWN)
+
+    async def _create_vms(self, requests: Sequence[LaunchRequest]) -> list[VM | None]:
+        def launch(driver: Driver) -> list[VM | None]:
+            return cast(BatchDriver, driver).create_vms(requests)
+
+        return await self._call("create_vms", launch, ErrorKind.UNKNOWN)
 
     async def destroy_vm(self, vm_id: str) -> None:
         await self._call("destroy_vm", lambda driver: driver.destroy_vm(vm_id))
@@ -200,7 +211,5 @@ class DriverThreads:
 def _translated(raised: BaseException, in_doubt: ErrorKind) -> CloudError:
     """A new error that drags nothing along: no cause, no frames, no words of a library's."""
     if isinstance(raised, CloudError):
-        return CloudError(
-            raised.kind, raised.code, raised.message, flavor_only=raised.flavor_only, never_sent=raised.never_sent
-        )
+        return raised.again()
     return CloudError(in_doubt, type(raised).__name__, "The provider's driver failed.")

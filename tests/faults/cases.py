@@ -1,11 +1,11 @@
-"""All cases: the fifteen incidents by their numbers, and the free mix."""
+"""All cases: the fifteen incidents by their numbers, launches of several VMs with one call, and the free mix."""
 
 from __future__ import annotations
 
 from tests.faults import incidents_creation as creation
 from tests.faults import incidents_exits as exits
 from tests.faults import incidents_views as views
-from tests.faults.mix import mix
+from tests.faults.mix import batches, mix
 from tests.faults.run import Case
 
 CASES = (
@@ -24,5 +24,6 @@ CASES = (
     Case(13, "cleanup-fails", exits.cleanup_fails),
     Case(14, "ends-in-error", creation.ends_in_error),
     Case(15, "way-out", exits.way_out),
+    Case(16, "batches", batches),
     Case(0, "mix", mix),
 )

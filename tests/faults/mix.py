@@ -14,8 +14,17 @@ from tests.faults.world import World
 
 
 async def mix(world: World) -> None:
+    await _anything(world, batches=False)
+
+
+async def batches(world: World) -> None:
+    """The same on clouds that launch several VMs with one call, and know no tokens of single ones."""
+    await _anything(world, batches=True)
+
+
+async def _anything(world: World, *, batches: bool) -> None:
     dice = world.dice
-    _clouds(world)
+    _clouds(world, batches=batches)
     await world.prepare(*_accounts(world))
     dice.rates = dice.swarm(USUAL)
     world.story.tell("faults: " + ", ".join(sorted(dice.rates)))
@@ -38,14 +47,15 @@ async def mix(world: World) -> None:
     await converge(world)
 
 
-def _clouds(world: World) -> None:
+def _clouds(world: World, *, batches: bool) -> None:
     dice = world.dice
     for number, sky in enumerate(list(world.skies.values())):
         name = sky.name.partition(".")[2]
         made = world.sky(
             name,
             first=1 + 100 * number,
-            tokens=dice.chance(0.75),
+            tokens=not batches and dice.chance(0.75),
+            batch=dice.one_of((2, 3, 16)) if batches else 1,
             boot=dice.one_of((0, 2, 30)),
             shutdown=dice.one_of((0, 3, 60)),
             latency=dice.one_of((0, 0.2, 3)),

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
+from cloudherd.clouds.batches import Batches
 from cloudherd.clouds.protocol import (
     VM,
     Capabilities,
@@ -53,9 +54,10 @@ class Sky(FakeCloud):
     """
 
     def __init__(self, name: str, clock: Clock, dice: Dice, story: Story, *, first: int, **settings: Any) -> None:
-        tokens = settings.pop("tokens", True)
+        tokens, batch = settings.pop("tokens", True), settings.pop("batch", 1)
         super().__init__(clock, scope=settings.pop("scope", name), **settings)
-        self.capabilities = replace(TOKENS, idempotency_token=tokens, visibility_seconds=max(10.0, self.lag))
+        seconds = max(10.0, self.lag)
+        self.capabilities = replace(TOKENS, idempotency_token=tokens, visibility_seconds=seconds, batch=batch)
         self.name, self.dice, self.story = name, dice, story
         self.first = first
         self.keys = {"key-1"}
@@ -163,6 +165,29 @@ class Sky(FakeCloud):
         self._made(machine)
         raise CloudError(ErrorKind.UNKNOWN, "RequestTimeout", "the cloud did not answer in time")
 
+    def launch_all(self, requests: Sequence[LaunchRequest]) -> list[VM | None]:
+        """With one call. Where some come late nobody is told of any; a limit refuses all, a want of capacity some."""
+        if len(requests) > 1:
+            self.dice.count("creation: several with one call")
+        if self.capacity is not None and len(self.alive()) + len(requests) > self.capacity and self.dice.chance(0.5):
+            self.dice.count("creation: refused as full")
+            raise CloudError(ErrorKind.FULL, "InstanceLimitExceeded", f"no more than {self.capacity} VMs")
+        made: list[VM | None] = []
+        doubt: CloudError | None = None
+        for request in requests:
+            try:
+                made.append(self.launch(request))
+            except CloudError as error:
+                if error.kind is ErrorKind.FULL and not made:
+                    raise
+                if error.kind is ErrorKind.FULL:
+                    break
+                doubt = error
+                made.append(None)
+        if doubt:
+            raise doubt
+        return [*made, *[None] * (len(requests) - len(made))]
+
     def destroy(self, vm_id: str) -> None:
         machine = self.machines.get(vm_id)
         if machine is not None and machine.ends_at == FOREVER:
@@ -215,6 +240,7 @@ class Uplink:
 
     def __init__(self, sky: Sky, key: str, caller: Caller) -> None:
         self._sky, self._key, self._caller = sky, key, caller
+        self._batches = Batches(self._create_vms, sky.capabilities.batch) if sky.capabilities.batch > 1 else None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -231,7 +257,13 @@ class Uplink:
         return await self._call("get_vm", vm_id, lambda: self._sky.shown(vm_id))
 
     async def create_vm(self, request: LaunchRequest) -> VM:
+        if self._batches:
+            return await self._batches.launch(request)
         return await self._call("create_vm", request.name, lambda: self._sky.launch(request))
+
+    async def _create_vms(self, requests: Sequence[LaunchRequest]) -> list[VM | None]:
+        names = " ".join(one.name for one in requests)
+        return await self._call("create_vm", names, lambda: self._sky.launch_all(requests))
 
     async def destroy_vm(self, vm_id: str) -> None:
         await self._call("destroy_vm", vm_id, lambda: self._sky.destroy(vm_id))

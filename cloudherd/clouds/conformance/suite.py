@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from pydantic import BaseModel
@@ -25,7 +26,7 @@ from cloudherd.clouds.conformance.subject import (
     wait_listed,
     wait_state,
 )
-from cloudherd.clouds.protocol import CloudError, Driver, ErrorKind, Verb, VMState
+from cloudherd.clouds.protocol import BatchDriver, CloudError, Driver, ErrorKind, Verb, VMState
 
 
 class ProviderConformance:
@@ -233,6 +234,23 @@ class ProviderConformance:
         vm = cloud.driver().create_vm(request)
         wait_listed(cloud, driver, vm.id)
         assert set(listed(driver)) == {vm.id}
+
+    # Several with one call
+
+    def test_vms_of_one_call_bear_tags_of_their_own(self, cloud: CloudUnderTest, driver: Driver) -> None:
+        most = cloud.provider.capabilities.batch
+        declared(most > 1, "batch launches")
+        first = launch(cloud)
+        others = [launch(cloud) for _ in range(1, min(most, 3))]
+        alike = [first, *(replace(first, token=one.token, name=one.name, tags=one.tags) for one in others)]
+        made = cast(BatchDriver, driver).create_vms(alike)
+        ids = [vm.id for vm in made if vm]
+        assert len(set(ids)) == len(alike)
+        wait_listed(cloud, driver, *ids)
+        for vm_id, request in zip(ids, alike, strict=True):
+            for seen in (driver.get_vm(vm_id), listed(driver)[vm_id]):
+                assert seen is not None
+                assert request.tags.items() <= seen.tags.items()
 
     # The end
 
