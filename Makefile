@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test test-openstack bench faults faults-selftest kills e2e-kind lint crds venv
+.PHONY: help up down demo test test-openstack bench figures faults faults-selftest kills e2e-kind lint crds venv
 
 help: ## show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -27,6 +27,9 @@ test-openstack: venv ## the tests on OpenStack's real services, which are instal
 
 bench: venv ## what 10,000 VMs cost, in seven measurements; SCALE=100 takes a minute or two
 	@$(VENV)/python -m bench $(SCALE)
+
+figures: venv ## launches a second and calls per VM of each provider at its test server; PROVIDERS, N=100, OPENSTACK=1
+	@$(VENV)/python -m tests.figures $(PROVIDERS)
 
 faults: venv ## fault injection on virtual time; SEEDS=1000 for each case, SEED_START, CASES and MINUTES choose
 	@$(VENV)/python -m tests.faults

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,13 +19,14 @@ from libcloud.compute.types import NodeState
 @dataclass
 class Sky:
     """What a key leads to. `troubles` are raised by the next calls, by the name of the method; with `after`, once the
-    call was carried out.
+    call was carried out. `calls` counts them all.
     """
 
     nodes: list[Node] = field(default_factory=list)
     user_data: dict[str, str] = field(default_factory=dict)
     troubles: dict[str, Exception] = field(default_factory=dict)
     after: bool = False
+    calls: Counter[str] = field(default_factory=Counter)
     always: Exception | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -44,16 +46,22 @@ class FlatNodeDriver(NodeDriver):  # type: ignore[misc]
         return nodes
 
     def list_sizes(self, location: Any = None) -> list[NodeSize]:
-        return [NodeSize("s1", "small", 1024, 10, None, 0.01, self, extra={"cpus": 2}), self._size("s2", "large")]
+        small = NodeSize("s1", "small", 1024, 10, None, 0.01, self, extra={"cpus": 2})
+        return self._all("list_sizes", [small, self._size("s2", "large")])
 
     def _size(self, size_id: str, name: str) -> NodeSize:
         return NodeSize(size_id, name, 4096, 10, None, 0.02, self)
 
     def list_images(self, location: Any = None) -> list[NodeImage]:
-        return [NodeImage("i1", "debian-12", self), NodeImage("i2", "twin", self), NodeImage("i3", "twin", self)]
+        known = {"i1": "debian-12", "i2": "twin", "i3": "twin"}
+        return self._all("list_images", [NodeImage(image_id, name, self) for image_id, name in known.items()])
 
     def list_locations(self) -> list[NodeLocation]:
-        return [NodeLocation("l1", "north", "CH", self)]
+        return self._all("list_locations", [NodeLocation("l1", "north", "CH", self)])
+
+    def _all(self, method: str, known: list[Any]) -> list[Any]:
+        listed: list[Any] = self._do(method, lambda: known)
+        return listed
 
     def create_node(
         self,
@@ -100,6 +108,7 @@ class FlatNodeDriver(NodeDriver):  # type: ignore[misc]
 
     def _do(self, method: str, work: Callable[[], Any]) -> Any:
         with self._sky.lock:
+            self._sky.calls[method] += 1
             trouble = self._sky.always or self._sky.troubles.pop(method, None)
             if trouble and not self._sky.after:
                 raise trouble
