@@ -15,6 +15,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -23,6 +24,7 @@ from libcloud.common.cloudstack import CloudStackConnection
 
 from cloudherd.clouds.cloudstack_errors import refusal
 from cloudherd.clouds.cloudstack_models import CloudStackCredentials, CloudStackOptions
+from cloudherd.clouds.errors import not_from
 from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind
 from cloudherd.clouds.transport import Answer, Transport, endpoint, no_answer
 
@@ -38,7 +40,7 @@ class NotUnderstoodError(CloudError):
     """What came is not CloudStack's JSON, or not the answer to what was asked. Holds nothing of it."""
 
     def __init__(self) -> None:
-        super().__init__(ErrorKind.UNREACHABLE, "NotUnderstood", "the endpoint's answer is not CloudStack's")
+        super().__init__(ErrorKind.UNREACHABLE, "NotUnderstood", not_from("CloudStack"))
 
 
 def signature(fields: Mapping[str, str], secret: str) -> str:
@@ -105,9 +107,11 @@ class CloudStackApi:
         if isinstance(answer, CloudError):
             raise answer
         found = _content(answer.body)
+        if found is None and answer.status == HTTPStatus.OK:
+            raise NotUnderstoodError
         if found is None:
             kind = ErrorKind.THROTTLED if answer.status == 429 else ErrorKind.UNREACHABLE
-            raise CloudError(kind, f"HTTP{answer.status}", "the endpoint's answer is not CloudStack's")
+            raise CloudError(kind, f"HTTP{answer.status}", not_from("CloudStack"))
         name, content = found
         if answer.status != 200 or "errorcode" in content:
             raise refusal(answer.status, content, command, (*self._secrets, *confidential))

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 
 from cloudherd.clouds.ec2_xml import NotUnderstoodError, parse
-from cloudherd.clouds.errors import scrubbed
+from cloudherd.clouds.errors import not_from, scrubbed
 from cloudherd.clouds.protocol import CloudError, ErrorKind
 
 _FULL = frozenset({
@@ -50,7 +50,7 @@ def refusal(status: int, body: bytes, secrets: Iterable[str] = ()) -> CloudError
     found = _error_element(body)
     if found is None:
         kind = ErrorKind.THROTTLED if status == 429 else ErrorKind.UNREACHABLE
-        return CloudError(kind, f"HTTP{status}", "the endpoint's answer is not EC2's")
+        return CloudError(kind, f"HTTP{status}", not_from("EC2"))
     code = " ".join(found.findtext("Code", "").split())[:64]
     words = " ".join(found.findtext("Message", "").split())
     kind = _kind(status, code.removeprefix("Server.").removeprefix("Client."), words)

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 
 from cloudherd.clouds.ec2_batch import own_tags
+from cloudherd.clouds.errors import not_from
 from cloudherd.clouds.protocol import MESSAGE_LIMIT, VM, CloudError, ErrorKind, Image, Size, VMState
 
 OUR_TAGS = "cloudherd-"
@@ -26,7 +27,7 @@ class NotUnderstoodError(CloudError):
     """What came is not EC2's XML, or not the answer to what was asked. Holds nothing of it."""
 
     def __init__(self) -> None:
-        super().__init__(ErrorKind.UNREACHABLE, "NotUnderstood", "the endpoint's answer is not EC2's")
+        super().__init__(ErrorKind.UNREACHABLE, "NotUnderstood", not_from("EC2"))
 
 
 def parse(body: bytes) -> ET.Element:

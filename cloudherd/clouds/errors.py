@@ -29,6 +29,11 @@ def confidential(user_data: bytes) -> tuple[str, ...]:
     return (b64encode(user_data).decode(), *(line for line in lines if len(line) >= _SHORTEST_SECRET))
 
 
+def not_from(vendor: str) -> str:
+    """What is said of an answer that some other program gave."""
+    return f"the endpoint's answer is not {vendor}'s: check spec.endpoint, and whether the cloud is up"
+
+
 def too_long(user_data: bytes, limit: str) -> CloudError:
     """`limit` says whose it is and how many bytes, as in "EC2 takes 16384"."""
     sentence = f"the user data has {len(user_data)} bytes, {limit}; shorten the context"

@@ -17,6 +17,7 @@ import pyone
 import requests
 import urllib3.exceptions
 
+from cloudherd.clouds.errors import not_from
 from cloudherd.clouds.opennebula_errors import refusal
 from cloudherd.clouds.opennebula_models import OpenNebulaCredentials, OpenNebulaOptions
 from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind
@@ -32,7 +33,7 @@ class NotUnderstoodError(CloudError):
     """What came is not OpenNebula's answer. Holds nothing of it."""
 
     def __init__(self) -> None:
-        super().__init__(ErrorKind.UNREACHABLE, "NotUnderstood", "the endpoint's answer is not OpenNebula's")
+        super().__init__(ErrorKind.UNREACHABLE, "NotUnderstood", not_from("OpenNebula"))
 
 
 def understood(read: Callable[[], T]) -> T:
@@ -119,7 +120,7 @@ class OpenNebulaApi:
             return refusal(raised, method, secrets)
         except _HttpError as raised:
             code = f"HTTP{raised.status}"
-            return CloudError(ErrorKind.UNREACHABLE, code, "the endpoint's answer is not OpenNebula's")
+            return CloudError(ErrorKind.UNREACHABLE, code, not_from("OpenNebula"))
         except (OSError, urllib3.exceptions.HTTPError) as raised:  # requests' own are OSErrors
             return no_answer(raised)
         except _NOT_BOUND:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cloudherd.clouds.errors import scrubbed
+from cloudherd.clouds.errors import not_from, scrubbed
 from cloudherd.clouds.openstack_json import NotUnderstoodError, parse
 from cloudherd.clouds.protocol import CloudError, ErrorKind
 
@@ -35,9 +35,7 @@ def refusal(status: int, body: bytes, secrets: Iterable[str] = ()) -> CloudError
     found = _error(body)
     if found is None:
         kind = {401: ErrorKind.DENIED, 429: ErrorKind.THROTTLED}.get(status, ErrorKind.UNREACHABLE)
-        return CloudError(
-            kind, f"HTTP{status}", "" if status in {401, 429} else "the endpoint's answer is not OpenStack's"
-        )
+        return CloudError(kind, f"HTTP{status}", "" if status in {401, 429} else not_from("OpenStack"))
     code, words = found if status != 406 else (NOT_ACCEPTABLE, found[1])
     kind = _kind(status, words)
     message = scrubbed(_REPEATS.sub("", words), secrets)

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
+from cloudherd.clouds.errors import not_from
 from cloudherd.clouds.protocol import CloudError, ErrorKind, Image, Limits, Size, VMState
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ class NotUnderstoodError(CloudError):
     """What came is not OpenStack's JSON, or not the answer to what was asked. Holds nothing of it."""
 
     def __init__(self) -> None:
-        super().__init__(ErrorKind.UNREACHABLE, "NotUnderstood", "the endpoint's answer is not OpenStack's")
+        super().__init__(ErrorKind.UNREACHABLE, "NotUnderstood", not_from("OpenStack"))
 
 
 def parse(body: bytes) -> dict[str, Any]:

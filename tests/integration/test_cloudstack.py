@@ -113,7 +113,8 @@ class TestListing:
     ) -> None:
         driver.list_vms()
         server.faults.append(Fault("reply", times=3, reply=Reply(200, body)))
-        assert failure(driver.list_vms).kind is ErrorKind.UNREACHABLE
+        error = failure(driver.list_vms)
+        assert (error.kind, error.code) == (ErrorKind.UNREACHABLE, "NotUnderstood")
 
 
 class TestLaunch:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cloudherd.clouds.ec2_errors import refusal
+from cloudherd.clouds.errors import not_from
 from cloudherd.clouds.protocol import MESSAGE_LIMIT, ErrorKind
 
 FULL, THROTTLED, DENIED = ErrorKind.FULL, ErrorKind.THROTTLED, ErrorKind.DENIED
@@ -90,7 +91,7 @@ def test_what_openstacks_ec2_api_answers(status: int, code: str, message: str, k
 def test_an_answer_that_is_not_ec2s_says_nothing_and_shows_nothing(status: int, body: bytes) -> None:
     error = refusal(status, body)
     assert error.kind is UNREACHABLE
-    assert (error.code, error.message) == (f"HTTP{status}", "the endpoint's answer is not EC2's")
+    assert (error.code, error.message) == (f"HTTP{status}", not_from("EC2"))
 
 
 def test_too_many_requests_is_throttling_whoever_says_it() -> None:

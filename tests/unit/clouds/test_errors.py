@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloudherd.clouds.errors import confidential, never_sent, of_creation, scrubbed, too_long
+from cloudherd.clouds.errors import confidential, never_sent, not_from, of_creation, scrubbed, too_long
 from cloudherd.clouds.protocol import MESSAGE_LIMIT, CloudError, ErrorKind
 
 
@@ -42,6 +42,11 @@ def test_encoded_blobs_are_taken_out_and_messages_bounded() -> None:
     words = "Encoded authorization failure message: " + "Ab3_-" * 100
     assert scrubbed(words, []) == "Encoded authorization failure message: …"
     assert len(scrubbed("many words " * 100, [])) == MESSAGE_LIMIT
+
+
+def test_an_answer_of_another_program_is_told_with_the_field_to_look_at() -> None:
+    sentence = "the endpoint's answer is not EC2's: check spec.endpoint, and whether the cloud is up"
+    assert not_from("EC2") == sentence
 
 
 def test_user_data_that_are_too_long_are_told_with_their_length_the_limit_and_the_way_out() -> None:
