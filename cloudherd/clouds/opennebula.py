@@ -2,11 +2,13 @@
 
 A flavor is a VM template, an image takes the place of its first disk. There is no token and names are not unique, so
 the agent claims before it launches. A listing is one call and shows the user's own VMs, whole or not at all; a VM that
-is done is in none, and is asked for by its ID.
+is done is in none, and is asked for by its ID. So are a few of those that have waited long for a host, for before 6.4
+no listing says that there was none.
 """
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +16,7 @@ from cloudherd.clouds.errors import confidential, never_sent, of_creation, too_l
 from cloudherd.clouds.opennebula_api import OpenNebulaApi, understood
 from cloudherd.clouds.opennebula_launch import Lookup, extra_template
 from cloudherd.clouds.opennebula_models import OpenNebulaCredentials, OpenNebulaLaunchOptions, OpenNebulaOptions
-from cloudherd.clouds.opennebula_read import limits_of, to_size, to_vm
+from cloudherd.clouds.opennebula_read import is_unplaced, limits_of, to_size, to_vm
 from cloudherd.clouds.protocol import (
     VM,
     Capabilities,
@@ -33,6 +35,7 @@ from cloudherd.clouds.validation import account_settings, check
 
 MAX_USER_DATA = 1_000_000  # oned itself has no limit that was met; a Secret has
 _SELF = -1
+_ASKED = 5  # VMs that wait for a host, at each listing
 _OWN_BUT_DONE = (-3, -1, -1, -1)  # the user's, from the first to the last, in any state but DONE
 _ACTIONS = {
     Verb.SHUT_DOWN: "poweroff",
@@ -73,7 +76,23 @@ class OpenNebulaDriver:
     def list_vms(self) -> Listing:
         scope = self._scoped()
         pool = self._api.read("vmpool.info", "VM_POOL", *_OWN_BUT_DONE)
-        return Listing(scope, understood(lambda: tuple(map(to_vm, pool.VM))))
+        now = time.time()
+        vms = understood(lambda: {int(item.ID): to_vm(item) for item in pool.VM})
+        unplaced = understood(lambda: sorted(int(item.ID) for item in pool.VM if is_unplaced(item, now)))
+        vms |= self._looked_up([number for number in unplaced if vms[number].tags][:_ASKED])
+        return Listing(scope, tuple(vms.values()))
+
+    def _looked_up(self, numbers: list[int]) -> dict[int, VM]:
+        """Those of them that OpenNebula tells of now: a listing is as good without them."""
+        found: dict[int, VM] = {}
+        for number in numbers:
+            try:
+                vm = self.get_vm(str(number))
+            except CloudError:
+                break
+            if vm is not None:
+                found[number] = vm
+        return found
 
     def _scoped(self) -> str:
         """The user, whose ID and name an OpenNebula tells; it has no name of its own but what spec.region says."""

@@ -20,6 +20,7 @@ OUR_TAGS = "cloudherd-"
 FLAVOR = "cloudherd-flavor"
 """The label that names the template: a short listing does not."""
 _MEBIBYTE = 2**20
+_PATIENCE = 30.0  # seconds: what a scheduler of 5.x takes from one try to the next
 _BY_DEFAULT = -1  # of a quota; -2: there is none
 
 _STATES = {
@@ -71,6 +72,14 @@ def to_vm(item: Any) -> VM:
         detail="" if state in _FINE else (waits or _detail(item, state, name))[:MESSAGE_LIMIT],
         no_room=bool(waits),
     )
+
+
+def is_unplaced(item: Any, now: float) -> bool:
+    """Whether a VM has waited for a host for a while, and its item does not say that there was none; `now` in Unix
+    seconds. Where the cloud's clock and ours differ it looks older than it is, which costs no more than a call.
+    """
+    waits = int(item.STATE) == VM_STATE.PENDING and not _message(item, "SCHED_MESSAGE")
+    return waits and abs(now - int(item.STIME)) >= _PATIENCE
 
 
 def _state(item: Any) -> tuple[VMState, str]:

@@ -1,7 +1,8 @@
 """An OpenNebula front-end for tests: XML-RPC over real HTTP, answering as a real oned 7.5 was seen to answer.
 
 No request token, names that are not unique, short listings, error classes that tell little, a scheduler that lets VMs
-wait for a host for ever, no end for what boots, and VMs that stay known by their ID when they are done.
+wait for a host for ever, no end for what boots, and VMs that stay known by their ID when they are done. An older
+`version` answers as its source says, where that differs.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from tests.fakes.opennebula_machine import (
     STEP,
     Machine,
     Vectors,
+    Version,
     put,
     several,
     single,
@@ -58,8 +60,12 @@ class User:
 
 
 class OpenNebula(Server):
-    def __init__(self) -> None:
+    """`ahead`: seconds by which its clock is."""
+
+    def __init__(self, version: Version = (7, 5), ahead: int = 0) -> None:
         super().__init__()
+        self.version = version
+        self.ahead = ahead
         self.users = [User(3, "alice", "open sesame"), User(4, "bob", "bobs-own-word")]
         self.group_quota: dict[str, float] = {}
         self.default_quota: dict[str, float] = {}
@@ -154,10 +160,10 @@ class OpenNebula(Server):
         now = time.monotonic()
         found = [one for one in self.machines.values() if which != -3 or one.uid == user.id]
         shown = [one for one in reversed(found) if state == -2 or one.state(now)[0] != DONE]
-        return _pool("VM_POOL", [one.xml(now, short=True) for one in shown])
+        return _pool("VM_POOL", [self._vm(one, short=True) for one in shown])
 
     def one_vm_info(self, _user: User, number: int) -> str:
-        return _text(self._machine(number).xml(time.monotonic(), short=False))
+        return _text(self._vm(self._machine(number), short=False))
 
     def one_template_instantiate(self, user: User, number: int, name: str, hold: bool, extra: str, _copy: bool) -> int:
         if number not in self.templates:
@@ -218,6 +224,11 @@ class OpenNebula(Server):
 
     # -- within
 
+    def _vm(self, machine: Machine, *, short: bool) -> ET.Element:
+        now = time.monotonic()
+        made = int(time.time() - (now - machine.made_at)) + self.ahead
+        return machine.xml(now, made, short=self.version if short else None)
+
     def _machine(self, number: int) -> Machine:
         if number not in self.machines:
             raise Refused(NO_EXISTS, f"Error getting virtual machine [{number}].")
@@ -235,7 +246,14 @@ class OpenNebula(Server):
                 one.user_template.pop("SCHED_MESSAGE", None)
             else:
                 tried = time.strftime("%a %b %e %H:%M:%S %Y")
-                one.user_template["SCHED_MESSAGE"] = f"{tried}: [HOST] Not enough CPU on hosts: 0,1,2"
+                one.user_template["SCHED_MESSAGE"] = f"{tried}: {self._no_host()}"
+
+    def _no_host(self) -> str:
+        if self.version >= (7, 2):
+            return "[HOST] Not enough CPU on hosts: 0,1,2"
+        return (
+            "Cannot dispatch VM to any Host. Possible reasons: Not enough capacity in Host or System DS, dispatch limit"
+        )
 
     def _used(self, uid: int | None) -> dict[str, float]:
         living = [one for one in self.living() if uid in (None, one.uid)]

@@ -10,7 +10,8 @@ STEP = 0.03  # seconds in each passing state
 PENDING, HOLD, ACTIVE, POWEROFF, DONE = 1, 2, 3, 8, 6
 PROLOG, BOOT, RUNNING, EPILOG, SHUTDOWN, BOOT_FAILURE = 1, 2, 3, 11, 12, 36
 NAMES = {PROLOG: "PROLOG", BOOT: "BOOT", EPILOG: "EPILOG", SHUTDOWN: "SHUTDOWN"}
-_SHORT = ("LABELS", "ERROR", "SCHED_MESSAGE")
+
+Version = tuple[int, int]
 
 Vectors = list[tuple[str, str | dict[str, str]]]
 """A template: attributes, some of them with values of their own, some of them more than once."""
@@ -67,16 +68,22 @@ class Machine:
         passed = now - self.placed_at
         return ACTIVE, PROLOG if passed < STEP else BOOT if passed < 2 * STEP else RUNNING
 
-    def xml(self, now: float, *, short: bool) -> ET.Element:
+    def xml(self, now: float, made: int, *, short: Version | None) -> ET.Element:
+        """`made`: when it was, by the server's own clock. `short`: as that version's listings show it."""
         root = ET.Element("VM")
         state, lcm = self.state(now)
         put(root, {"ID": self.id, "UID": self.uid, "GID": 100, "UNAME": f"u{self.uid}", "GNAME": "users"})
         put(root, {"NAME": self.name, "LAST_POLL": 0, "STATE": state, "LCM_STATE": lcm, "RESCHED": 0})
-        put(root, {"STIME": 1, "ETIME": 0, "DEPLOY_ID": ""})
+        put(root, {"STIME": made, "ETIME": 0, "DEPLOY_ID": ""})
         parts = [(key, value) for key, value in self.template if not short or key in ("CPU", "MEMORY", "NIC", "DISK")]
         write(ET.SubElement(root, "TEMPLATE"), parts)
         ET.SubElement(root, "MONITORING")
-        told = {key: value for key, value in self.user_template.items() if not short or key in _SHORT}
+        told = {key: value for key, value in self.user_template.items() if not short or key in _shown(short)}
         put(ET.SubElement(root, "USER_TEMPLATE"), told)
         ET.SubElement(root, "HISTORY_RECORDS")
         return root
+
+
+def _shown(version: Version) -> tuple[str, ...]:
+    """Of a user template, in a listing."""
+    return ("LABELS", "ERROR", "SCHED_MESSAGE") if version >= (6, 4) else ("LABELS",)

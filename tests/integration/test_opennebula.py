@@ -13,24 +13,15 @@ import pytest
 
 from cloudherd.clouds.opennebula import MAX_USER_DATA, OpenNebulaDriver
 from cloudherd.clouds.opennebula import OpenNebula as Provider
-from cloudherd.clouds.protocol import VM, CloudError, Connection, ErrorKind, Limits, VMState
+from cloudherd.clouds.protocol import CloudError, ErrorKind, VMState
 from tests.fakes.httpserver import Fault, Reply
 from tests.fakes.opennebula import OpenNebula
 from tests.fakes.opennebula_machine import BOOT_FAILURE, several
-from tests.integration.asked import everything_said, failure, launch, seen
+from tests.integration.asked import everything_said, failure, seen
+from tests.integration.at_opennebula import ALICE, connected, request, running
 from tests.integration.waiting import eventually
 
 pytestmark = pytest.mark.integration
-
-ALICE = {"username": "alice", "password": "open sesame"}
-request = partial(
-    launch,
-    "physics.one",
-    ("a,b=c", "Zoë, 100% & <co>"),
-    flavor="small",
-    image="debian-12",
-    user_data=b"#cloud-config\npassword: hunter2-hunter2 $HOME ${X}\n",
-)
 
 
 @pytest.fixture
@@ -44,22 +35,12 @@ Connect = Callable[..., OpenNebulaDriver]
 
 @pytest.fixture
 def connect(server: OpenNebula) -> Connect:
-    def connected(options: dict[str, Any] | None = None, **changes: Any) -> OpenNebulaDriver:
-        settings = {"account": "physics.one", "endpoint": server.url, "credentials": ALICE}
-        return Provider().connect(Connection(options=options or {}, **{**settings, **changes}))
-
-    return connected
+    return partial(connected, server)
 
 
 @pytest.fixture
 def driver(connect: Connect) -> OpenNebulaDriver:
     return connect()
-
-
-def running(driver: OpenNebulaDriver, **changes: Any) -> VM:
-    vm = driver.create_vm(request(**changes))
-    eventually(lambda: seen(driver, vm.id).state is VMState.RUNNING)
-    return seen(driver, vm.id)
 
 
 class TestListing:
@@ -209,77 +190,6 @@ class TestLaunch:
         assert (error.kind, error.code) == (ErrorKind.UNKNOWN, "ConnectionBroken")
         assert server.calls["template.instantiate"] == 1
         assert [vm.tags for vm in driver.list_vms().vms] == [asked.tags]
-
-
-class TestRoom:
-    @pytest.mark.parametrize("whose", ["user", "group"])
-    def test_a_full_quota_fills_the_account(self, server: OpenNebula, driver: OpenNebulaDriver, whose: str) -> None:
-        (server.users[0].quota if whose == "user" else server.group_quota)["VMS"] = 1
-        driver.create_vm(request())
-        error = failure(lambda: driver.create_vm(request()))
-        assert (error.kind, error.code, error.flavor_only) == (ErrorKind.FULL, "QuotaExceeded", False)
-        assert "reached for VMS quota in VM." in error.message
-        assert len(server.living()) == 1
-
-    def test_a_quota_of_cores_fills_only_what_is_too_large(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
-        server.users[0].quota["CPU"] = 2
-        server.add_template("large", CPU="4", MEMORY="2048")
-        error = failure(lambda: driver.create_vm(request(flavor="large")))
-        assert (error.kind, error.flavor_only) == (ErrorKind.FULL, True)
-        driver.create_vm(request())
-
-    def test_no_address_left_fills_the_account_until_one_is_free(
-        self, server: OpenNebula, driver: OpenNebulaDriver
-    ) -> None:
-        server.leases = 1
-        vm = running(driver)
-        error = failure(lambda: driver.create_vm(request()))
-        assert (error.kind, error.code, error.flavor_only) == (ErrorKind.FULL, "NoFreeAddress", False)
-        driver.destroy_vm(vm.id)
-        eventually(lambda: not server.living())
-        driver.create_vm(request())
-
-    def test_a_vm_without_a_host_waits_and_says_so_in_words_that_do_not_change(
-        self, server: OpenNebula, driver: OpenNebulaDriver
-    ) -> None:
-        server.host_cpus = 1
-        running(driver)
-        second = driver.create_vm(request())
-        eventually(lambda: seen(driver, second.id).no_room)
-        waiting = seen(driver, second.id)
-        assert (waiting.state, waiting.detail) == (VMState.PENDING, "[HOST] Not enough CPU on hosts: 0,1,2")
-        assert waiting in driver.list_vms().vms
-        server.host_cpus = 2
-        eventually(lambda: seen(driver, second.id).state is VMState.RUNNING)
-        assert not seen(driver, second.id).no_room
-
-    def test_limits_are_the_users_own_and_what_others_leave_of_the_groups(
-        self, server: OpenNebula, driver: OpenNebulaDriver
-    ) -> None:
-        server.users[0].quota |= {"VMS": 8, "MEMORY": 4096}
-        server.group_quota |= {"VMS": 5, "CPU": -1}
-        driver.create_vm(request())
-        for name in ("one", "two"):
-            server.one_template_instantiate(server.users[1], 100, name, False, "<TEMPLATE/>", False)
-        assert driver.limits() == Limits(instances=3, memory=4 * 2**30)
-
-    def test_limits_are_those_of_all_users_where_one_has_none_of_his_own(
-        self, server: OpenNebula, driver: OpenNebulaDriver
-    ) -> None:
-        server.shows_groups = False
-        server.default_quota |= {"VMS": 6, "CPU": 4}
-        assert driver.limits().instances == 6
-        driver.create_vm(request())
-        server.users[0].quota["CPU"] = -2
-        assert (driver.limits().instances, driver.limits().cpus) == (6, None)
-
-    def test_templates_that_say_how_large_they_are_are_the_sizes(
-        self, server: OpenNebula, driver: OpenNebulaDriver
-    ) -> None:
-        server.add_template("half", CPU="0.5", MEMORY="512")
-        server.add_template("vague", CPU="1")
-        found = {size.name: (size.id, size.cpus, size.memory) for size in driver.sizes()}
-        assert found == {"small": ("100", 1, 2 * 2**30), "half": ("101", 0.5, 2**29)}
 
 
 class TestEnd:

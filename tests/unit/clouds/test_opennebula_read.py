@@ -7,13 +7,15 @@ from types import SimpleNamespace
 import pytest
 from pyone import LCM_STATE, VM_STATE
 
-from cloudherd.clouds.opennebula_read import labels_of, to_vm
+from cloudherd.clouds.opennebula_read import is_unplaced, labels_of, to_vm
 from cloudherd.clouds.protocol import VMState
+
+NOW = 1_800_000_000
 
 
 def item(state: int, lcm: int = 0, **user_template: str) -> SimpleNamespace:
     return SimpleNamespace(
-        ID=7, NAME="n", STATE=state, LCM_STATE=lcm, TEMPLATE={"CPU": "1"}, USER_TEMPLATE=user_template
+        ID=7, NAME="n", STATE=state, LCM_STATE=lcm, TEMPLATE={"CPU": "1"}, USER_TEMPLATE=user_template, STIME=NOW - 1000
     )
 
 
@@ -79,3 +81,13 @@ def test_a_message_without_a_date_is_told_as_it_is() -> None:
     old = "Cannot dispatch VM to any Host. Possible reasons: Not enough capacity"
     waiting = to_vm(item(VM_STATE.PENDING, SCHED_MESSAGE=old))
     assert (waiting.detail, waiting.no_room) == (old, True)
+
+
+def test_only_a_vm_that_has_waited_long_for_a_host_without_a_word_is_to_be_asked_for() -> None:
+    waiting = item(VM_STATE.PENDING)
+    assert is_unplaced(waiting, NOW)
+    assert not is_unplaced(item(VM_STATE.PENDING, SCHED_MESSAGE="Not enough CPU"), NOW)
+    assert not is_unplaced(item(VM_STATE.HOLD), NOW)
+    assert not is_unplaced(item(VM_STATE.ACTIVE, LCM_STATE.BOOT), NOW)
+    assert not is_unplaced(waiting, NOW - 1000 + 29), "its scheduler may not have tried yet"
+    assert is_unplaced(waiting, NOW - 5000), "its clock is ahead of ours"
