@@ -15,10 +15,12 @@ from cloudherd.clouds.ec2_connection import Ec2Api
 from cloudherd.clouds.ec2_launch import Lookup, run_instances, tag_fields
 from cloudherd.clouds.ec2_models import Ec2LaunchOptions, Ec2Options
 from cloudherd.clouds.errors import confidential, never_sent, of_creation, too_long
-from cloudherd.clouds.protocol import VM, CloudError, ErrorKind, LaunchRequest
+from cloudherd.clouds.protocol import VM, CloudError, ErrorKind, LaunchRequest, VMState
 from cloudherd.clouds.validation import check
 
 MAX_USER_DATA = 16_384
+_MAY_WORK_LATER = frozenset({ErrorKind.THROTTLED, ErrorKind.BUSY, ErrorKind.NOT_FOUND, ErrorKind.UNREACHABLE})
+_TAKES_NO_SUCH_VALUE = "TypeError"  # OpenStack's ec2-api reads 7, 1e5 and true as no strings, and breaks with a 500
 
 
 class Creation:
@@ -85,13 +87,30 @@ class Creation:
         return error
 
     def _tag(self, vm: VM, request: LaunchRequest) -> VM:
-        """For services without TagSpecification. Where it fails, the outcome of the launch is unknown, and the same
-        token leads to the same VM and its tags.
+        """For services without TagSpecification. Where it may work later, the outcome of the launch is unknown, and the
+        same token leads to the same VM and its tags.
         """
+        if vm.state is VMState.DELETED:
+            return vm  # the token's VM has ended since
         try:
             self._api.call("CreateTags", {"ResourceId.1": vm.id, **tag_fields(request)})
         except CloudError as error:
-            failed = CloudError(ErrorKind.UNKNOWN, error.code, error.message)
+            failed = self._untagged(vm, error)
         else:
             return replace(vm, name=request.name, tags={**request.tags, "Name": request.name})
         raise failed
+
+    def _untagged(self, vm: VM, error: CloudError) -> CloudError:
+        """What is said of a VM without tags; where it will never have any, it is ended, for it would be nobody's."""
+        if error.kind in _MAY_WORK_LATER and error.code != _TAKES_NO_SUCH_VALUE:
+            return CloudError(ErrorKind.UNKNOWN, error.code, error.message)
+        try:
+            self._api.call("TerminateInstances", {"InstanceId.1": vm.id})
+        except CloudError as left:
+            words = f"the cloud refuses the tags of the VM {vm.id}, and did not end it when asked to: {left}"
+            return CloudError(ErrorKind.UNKNOWN, error.code, words)
+        words = "the cloud refuses the VM's tags, so the VM was ended again"
+        if error.kind is ErrorKind.DENIED:
+            return CloudError(ErrorKind.DENIED, error.code, f"{words}: {error.message}")
+        values = "some services take no value that reads as a number or as true"
+        return CloudError(ErrorKind.INVALID, error.code, f"{words} ({values}): {error.message}")

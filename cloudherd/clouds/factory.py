@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cloudherd.clouds.protocol import AccountDependent, Capabilities, Connection, Provider
+from cloudherd.clouds.protocol import Connection, account_capabilities
 from cloudherd.clouds.registry import Registry
 from cloudherd.clouds.threads import Observer, ThreadedCloud
 from cloudherd.clouds.validation import CREDENTIALS, check
@@ -38,9 +38,5 @@ class ThreadedCloudFactory:
             options=options,
             simulated=settings.get("simulated") or {},
         )
-        capabilities = _capabilities(found, connection)
+        capabilities = account_capabilities(found, connection)
         return ThreadedCloud(found, connection, capabilities, call_timeout=self._call_timeout, observer=self._observer)
-
-
-def _capabilities(provider: Provider, connection: Connection) -> Capabilities:
-    return provider.capabilities_of(connection) if isinstance(provider, AccountDependent) else provider.capabilities

@@ -268,3 +268,8 @@ class AccountDependent(Protocol):
     def capabilities_of(self, connection: Connection) -> Capabilities:
         """Must not call the cloud. CloudError(INVALID) where the settings make no sense."""
         ...
+
+
+def account_capabilities(provider: Provider, connection: Connection) -> Capabilities:
+    """Those of this very account."""
+    return provider.capabilities_of(connection) if isinstance(provider, AccountDependent) else provider.capabilities

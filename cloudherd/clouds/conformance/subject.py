@@ -12,6 +12,7 @@ import pytest
 
 from cloudherd.clouds.protocol import (
     VM,
+    Capabilities,
     CloudError,
     Connection,
     Driver,
@@ -21,6 +22,7 @@ from cloudherd.clouds.protocol import (
     Provider,
     Verb,
     VMState,
+    account_capabilities,
 )
 
 T = TypeVar("T")
@@ -54,6 +56,11 @@ class CloudUnderTest:
     dead: Callable[[], Connection] | None = None  # one that nothing answers from now on
     fill: Callable[[], None] | None = None  # from now on the cloud has no room
     lose_next_reply: Callable[[], None] | None = None  # the next creation happens, its answer never arrives
+    break_listing: Callable[[], None] | None = None  # the next listing of `many` VMs fails after its first page
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return account_capabilities(self.provider, self.connection)
 
     def driver(self) -> Driver:
         return self.provider.connect(self.connection)

@@ -114,7 +114,7 @@ class ProviderConformance:
             assert request.tags.items() <= seen.tags.items()
 
     def test_tags_are_there_from_the_first_moment(self, cloud: CloudUnderTest, driver: Driver) -> None:
-        declared(cloud.provider.capabilities.tags_at_creation, "tags at creation")
+        declared(cloud.capabilities.tags_at_creation, "tags at creation")
         request = launch(cloud)
         vm = driver.create_vm(request)
         assert request.tags.items() <= vm.tags.items()
@@ -150,19 +150,19 @@ class ProviderConformance:
     def test_user_data_arrives_byte_for_byte(self, cloud: CloudUnderTest, driver: Driver) -> None:
         user_data = given(cloud.user_data, "no way to read user data given")
         data = b"#!/bin/sh\necho '\xc3\xa9 <&> %s + %20'\r\n"
-        if cloud.provider.capabilities.binary_user_data:
+        if cloud.capabilities.binary_user_data:
             data += b"\0\xff\xfe"
         vm = driver.create_vm(launch(cloud, user_data=data))
         assert user_data(vm.id) == data
 
     def test_user_data_may_be_as_long_as_declared(self, cloud: CloudUnderTest, driver: Driver) -> None:
-        data = b"#" * cloud.provider.capabilities.max_user_data
+        data = b"#" * cloud.capabilities.max_user_data
         vm = driver.create_vm(launch(cloud, user_data=data))
         if cloud.user_data is not None:
             assert cloud.user_data(vm.id) == data
 
     def test_longer_user_data_is_refused_and_nothing_is_made(self, cloud: CloudUnderTest, driver: Driver) -> None:
-        data = b"s3cret-" + b"#" * cloud.provider.capabilities.max_user_data
+        data = b"s3cret-" + b"#" * cloud.capabilities.max_user_data
         error = failure(lambda: driver.create_vm(launch(cloud, user_data=data)))
         assert error.kind is ErrorKind.INVALID
         assert "s3cret" not in f"{error}{error.message}"
@@ -238,7 +238,7 @@ class ProviderConformance:
     # Several with one call
 
     def test_vms_of_one_call_bear_tags_of_their_own(self, cloud: CloudUnderTest, driver: Driver) -> None:
-        most = cloud.provider.capabilities.batch
+        most = cloud.capabilities.batch
         declared(most > 1, "batch launches")
         first = launch(cloud)
         others = [launch(cloud) for _ in range(1, min(most, 3))]
@@ -287,12 +287,12 @@ class ProviderConformance:
     def test_a_vm_rests_and_comes_back_as_it_was(
         self, cloud: CloudUnderTest, driver: Driver, down: Verb, up: Verb, at_rest: VMState
     ) -> None:
-        declared(down in cloud.provider.capabilities.verbs, f"way to {down}")
+        declared(down in cloud.capabilities.verbs, f"way to {down}")
         vm = driver.create_vm(launch(cloud))
         wait_state(cloud, driver, vm.id, VMState.RUNNING)
         ask(cloud, driver, vm.id, down)
         wait_state(cloud, driver, vm.id, at_rest)
-        if up in cloud.provider.capabilities.verbs:
+        if up in cloud.capabilities.verbs:
             ask(cloud, driver, vm.id, up)
             wait_state(cloud, driver, vm.id, VMState.RUNNING)
         seen = listed(driver)[vm.id]
@@ -313,7 +313,7 @@ class ProviderConformance:
 
     def test_limits_are_told_where_they_are_declared(self, cloud: CloudUnderTest, driver: Driver) -> None:
         limits = driver.limits()
-        if cloud.provider.capabilities.limits_readable:
+        if cloud.capabilities.limits_readable:
             assert any(limit is not None for limit in (limits.instances, limits.cpus, limits.memory))
 
     # Failures
@@ -353,4 +353,4 @@ class ProviderConformance:
 
     @staticmethod
     def needs_token(cloud: CloudUnderTest) -> None:
-        declared(cloud.provider.capabilities.idempotency_token, "idempotency token")
+        declared(cloud.capabilities.idempotency_token, "idempotency token")

@@ -54,3 +54,9 @@ class TestAServiceThatForgetsTerminatedInstancesAtOnce(ProviderConformance):
         cloud = cloud_under_test(server)
         server.knobs(forget_terminated=True)
         return cloud
+
+
+class TestAnAccountThatLaunchesSeveralWithOneCall(ProviderConformance):
+    @pytest.fixture
+    def cloud(self, server: MotoClient) -> CloudUnderTest:
+        return cloud_under_test(server, batch=8)

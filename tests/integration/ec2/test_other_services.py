@@ -10,7 +10,7 @@ import pytest
 
 from cloudherd.clouds.conformance import CloudUnderTest, ProviderConformance
 from cloudherd.clouds.ec2 import Ec2, Ec2Driver
-from cloudherd.clouds.protocol import Connection, ErrorKind, LaunchRequest
+from cloudherd.clouds.protocol import Connection, ErrorKind, LaunchRequest, VMState
 from devenv.moto_client import MotoClient
 from tests.integration.asked import failure
 from tests.integration.ec2.asked import KEYS
@@ -42,6 +42,10 @@ def error(status: int, code: str, message: str) -> dict[str, Any]:
     return {"status": status, "body": f"<Response><Errors><Error>{words}</Error></Errors></Response>"}
 
 
+def tags_refused(status: int, code: str) -> dict[str, Any]:
+    return {"action": "CreateTags", **error(status, code, "no such value")}
+
+
 class TestAnOldServiceConforms(ProviderConformance):
     @pytest.fixture
     def cloud(self, server: MotoClient) -> CloudUnderTest:
@@ -66,6 +70,49 @@ class TestTagsAfterTheLaunch:
         vm = connect(**OLD).create_vm(request())
         assert truth.live() == {vm.id}
         assert truth.tags(vm.id)["cloudherd-id"] == "6f0c"
+
+    @pytest.mark.parametrize(
+        ("status", "code", "kind"),
+        [
+            (400, "InvalidParameterValue", ErrorKind.INVALID),
+            (500, "TypeError", ErrorKind.INVALID),
+            (403, "UnauthorizedOperation", ErrorKind.DENIED),
+        ],
+    )
+    def test_that_are_refused_for_good_leave_no_vm(
+        self, moto: MotoClient, truth: Truth, connect: Connect, status: int, code: str, kind: ErrorKind
+    ) -> None:
+        moto.knobs(answers=[tags_refused(status, code)])
+        told = failure(lambda: connect(**OLD).create_vm(request()))
+        assert (told.kind, told.code) == (kind, code)
+        assert told.message.startswith("the cloud refuses the VM's tags, so the VM was ended again")
+        assert told.message.endswith(": no such value")
+        assert len(truth.instances()) == 1
+        assert truth.live() == set()
+
+    def test_that_are_refused_for_good_leave_the_launch_open_where_the_vm_cannot_be_ended(
+        self, moto: MotoClient, truth: Truth, connect: Connect
+    ) -> None:
+        stays = {"action": "TerminateInstances", "status": 503, "body": "Service Unavailable"}
+        moto.knobs(answers=[tags_refused(400, "InvalidParameterValue"), stays])
+        told = failure(lambda: connect(**OLD).create_vm(request()))
+        (left,) = truth.live()
+        assert told.kind is ErrorKind.UNKNOWN
+        assert told.message.startswith(f"the cloud refuses the tags of the VM {left}, and did not end it")
+        assert connect(**OLD).create_vm(request()).id == left
+
+    def test_of_a_vm_that_is_not_known_yet_may_be_put_on_later(
+        self, moto: MotoClient, truth: Truth, connect: Connect
+    ) -> None:
+        moto.knobs(answers=[tags_refused(400, "InvalidInstanceID.NotFound")])
+        assert failure(lambda: connect(**OLD).create_vm(request())).kind is ErrorKind.UNKNOWN
+        assert truth.live() == {connect(**OLD).create_vm(request()).id}
+
+    def test_are_not_put_on_a_vm_that_has_ended(self, moto: MotoClient, connect: Connect) -> None:
+        driver = connect(**OLD)
+        driver.destroy_vm(driver.create_vm(request()).id)
+        assert driver.create_vm(request()).state is VMState.DELETED
+        assert moto.calls()["CreateTags"] == 1
 
     def test_are_declared(self) -> None:
         account = Connection("physics.old", "us-east-1", credentials=KEYS, options=OLD)
