@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from cloudherd.clouds.simulated import SimulatedCloud
 from devenv.moto_client import MotoClient
@@ -110,7 +111,7 @@ class Clouds:
     def _ever_at_aws(self) -> Iterator[AtCloud]:
         """moto keeps terminated instances, and shows all of them in the order of their making."""
         for number, (vm_id, found) in enumerate(self.ec2.instances().items()):
-            tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
+            tags = tags_of(found)
             if tags.get("cloudherd-namespace") != self.namespace:
                 continue
             live = found["State"]["Name"] != "terminated"
@@ -152,3 +153,12 @@ class Clouds:
             if call.status == 200 and call.action in ("RunInstances", "TerminateInstances"):
                 for vm_id in call.instances:
                     yield Deed(call.at, call.action == "RunInstances", "aws", vm_id)
+
+
+def tags_of(found: Mapping[str, Any]) -> dict[str, str]:
+    """Of an EC2 instance as boto3 shows it; one that came with others finds its own name and id at its number."""
+    tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
+    together = [tags.pop(key) for key in sorted(tags) if key.startswith("cloudherd-batch-")]
+    if together:
+        tags["cloudherd-name"], tags["cloudherd-id"] = " ".join(together).split()[found["AmiLaunchIndex"]].split("/")
+    return tags

@@ -24,7 +24,7 @@ from tests.faults.truth import (
     named,
     vm_of,
 )
-from tests.faults.users import readable, remove_forged
+from tests.faults.users import abandon_forged, readable, remove_forged
 from tests.faults.world import World
 
 BOUND = 3 * 3600.0
@@ -78,6 +78,7 @@ async def converge(world: World, within: float = BOUND) -> None:
             if since > end:
                 world.violated(f"{within / 3600:.1f} h after the faults stopped: {'; '.join(wrong[:5])}")
             await accept_losses(world)
+            await abandon_forged(world)
         await world.clock.sleep(15)
     world.story.tell("everything is as it was asked for")
     await quiet(world)

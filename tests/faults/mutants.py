@@ -21,6 +21,8 @@ from cloudherd.agent.full import Full
 from cloudherd.agent.identity import Identity, tags_for
 from cloudherd.agent.memory import Look, Track
 from cloudherd.api import Instance
+from cloudherd.clouds.batches import Batches
+from cloudherd.clouds.protocol import CloudError, ErrorKind
 from cloudherd.plan import capacity, creation, outcomes, userdata
 from cloudherd.plan.amount import Amount
 from cloudherd.plan.records import Records
@@ -194,6 +196,14 @@ def _unreadable_is_absent(original: Callable[..., Any]) -> Callable[..., Any]:
     return offer
 
 
+def _unknown_is_refused(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def one_call(self: Any, part: Any) -> Any:
+        error = await original(self, part)
+        return CloudError(ErrorKind.FULL, error.code) if error and error.kind is ErrorKind.UNKNOWN else error
+
+    return one_call
+
+
 @contextmanager
 def _first_neighbour() -> Iterator[None]:
     """Every site is told the addresses that were found first, wherever that was."""
@@ -303,6 +313,16 @@ MUTANTS = (
         "what cannot be read is absent",
         ("bad-list-at-start", "mix"),
         _patches((Store, "_offer", _unreadable_is_absent(Store._offer))),
+    ),
+    Mutant(
+        "a batch without an answer is asked for again by halves",
+        ("batches",),
+        _patches((Batches, "_one_call", _unknown_is_refused(Batches._one_call))),
+    ),
+    Mutant(
+        "what comes with one call needs no claim",
+        ("batches",),
+        _patches((launcher.Launcher, "_claim", _no_claim), (Track, "unsettled_since", _forgets_doubt)),
     ),
     Mutant(
         "a heartbeat at every poll",

@@ -7,7 +7,7 @@ from cloudherd.runtime import kinds
 from cloudherd.runtime.ports import Kind, Object
 from tests.faults import manifests
 from tests.faults.manifests import NAMESPACE
-from tests.faults.truth import NEWER, deleting, named
+from tests.faults.truth import NEWER, condition, deleting, named, vm_of
 from tests.faults.world import World
 
 ELSEWHERE = "chemistry"
@@ -198,3 +198,12 @@ async def remove_forged(world: World) -> None:
     for record in world.objects(kinds.INSTANCE):
         if record["spec"]["clusterName"].startswith(FORGED) and not deleting(record):
             await world.user.delete(kinds.INSTANCE, *named(record), uid=record["metadata"]["uid"])
+
+
+async def abandon_forged(world: World) -> None:
+    """What says that it waits for keys of another project, and never had a VM, is let go as it says itself."""
+    for record in world.objects(kinds.INSTANCE):
+        forged = record["spec"]["clusterName"].startswith(FORGED) and not vm_of(record)
+        if forged and condition(record, "Ready").get("reason") == "AccountRepointed":
+            body = {"metadata": {"annotations": {"cloudherd.dev/abandon": "true"}}}
+            await world.user.patch(kinds.INSTANCE, *named(record), body)
