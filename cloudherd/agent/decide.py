@@ -14,6 +14,7 @@ from cloudherd.agent.identity import bears_identity, identity_in, identity_of, i
 from cloudherd.agent.memory import Track, never_launched, never_will_be
 from cloudherd.agent.power import farewell, has_grace
 from cloudherd.agent.seen import GONE, Seen
+from cloudherd.agent.slow_end import slow_end
 from cloudherd.agent.standing import report_of
 from cloudherd.agent.view import FINALIZER, View, elsewhere, vm_id_of
 from cloudherd.api import Instance
@@ -194,6 +195,8 @@ def _shown(vm_id: str, seen: Seen, track: Track) -> VM | None:
 def _destroy(record: Instance, track: Track, view: View, known: dict[str, VM]) -> Action:
     """Asks each VM to end, and again after a while; says so where the cloud takes longer than a poll."""
     track.sighted = True
+    ending = [vm for vm in known.values() if vm.state is VMState.DELETING]
+    track.ending_at = {vm.id: track.ending_at.get(vm.id, view.monotonic) for vm in ending}
     due: list[str] = []
     again: list[float] = []
     slow = False
@@ -210,9 +213,7 @@ def _destroy(record: Instance, track: Track, view: View, known: dict[str, VM]) -
     if due:
         return Destroy(tuple(due))
     until = min(again, default=None)
-    if slow and record.status.phase != "Terminating" and not record.lacked_room:
-        return Report(False, "Terminating", "the cloud is ending the VM", phase="Terminating", until=until)
-    return Nothing(until=until)
+    return slow_end(record, ending, track, view, until) if slow else Nothing(until=until)
 
 
 def _begun(view: View) -> float:

@@ -95,6 +95,8 @@ class Track:
     looks: dict[str, Look] = field(default_factory=dict)
     """What the cloud said when it was last asked for a VM by its ID."""
     asked: dict[str, Asked] = field(default_factory=dict)
+    ending_at: dict[str, float] = field(default_factory=dict)
+    """Since when the cloud has said of a VM that it is on its way out."""
     power: PowerMemory = NO_POWER
     loss: Lost | None = None
     not_before: float = 0

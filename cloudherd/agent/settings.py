@@ -37,6 +37,8 @@ class AgentSettings:
     destroy_again: float = 30
     """A VM that is still there so long after it was asked to end is asked again, then after twice as long, up to ten
     times as long."""
+    ending_patience: float = 600
+    """How long a VM may be on its way out until its Instance says so, and who can help."""
     shut_down_patience: float = 120
     """How long a VM that is to be stopped may take to shut down until it is switched off."""
     address_wait: float = 30

@@ -17,7 +17,7 @@ FINALIZER = "cloudherd.dev/instance"
 @dataclass(frozen=True, slots=True)
 class View:
     """`seen` is the last complete listing, None before the first. `hold` says why nothing may be launched on this
-    account at the moment, empty where it may. Times are monotonic.
+    account at the moment, empty where it may. Times are monotonic, but `now` in Unix seconds, for people.
     """
 
     installation: str
@@ -26,6 +26,7 @@ class View:
     settings: AgentSettings
     capabilities: Capabilities
     monotonic: float
+    now: float
     seen: Seen | None = None
     scope: str = ""
     """The scope that the account was bound to while it has had Instances; empty: that of `seen`."""

@@ -56,6 +56,8 @@ class OpenNebula:
         visibility_seconds=0,
         concurrent_calls=8,  # oned serves 15 connections at once, and is not faster from more
         verbs=frozenset(_ACTIONS),
+        stuck_end="after an outage some stay so for ever, and only OpenNebula's administrator can end them, by onevm "
+        "recover --success",
     )
     credentials_model = OpenNebulaCredentials
     options_model = OpenNebulaOptions

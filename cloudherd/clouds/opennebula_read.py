@@ -48,7 +48,7 @@ _ACTIVE = {
     "SAVE_SUSPEND": VMState.SUSPENDED,
     "UNKNOWN": VMState.UNKNOWN,
 }
-_FINE = frozenset({VMState.RUNNING, VMState.DELETING, VMState.DELETED})
+_FINE = frozenset({VMState.RUNNING, VMState.DELETED})
 _DATE = re.compile(r"^\w{3} \w{3} [ \d]\d [\d:]{8} \d{4}: ?")
 """oned writes its messages anew at every try: without their date they are no news."""
 

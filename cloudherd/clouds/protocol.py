@@ -165,6 +165,7 @@ class Capabilities:
     regions: bool = False  # one endpoint has several places, and spec.region names one
     spot: bool = False  # machine.options can ask for VMs that the cloud may take away
     batch: int = 1  # how many VMs one call can launch; more than 1 needs a driver with `create_vms`
+    stuck_end: str = ""  # who can end a VM that stays on its way out, in a few words; empty: nobody needs to
     console_output: bool = False  # what a VM prints can be read
 
 

@@ -186,6 +186,7 @@ class AccountLoop:
             settings=self._parts.settings,
             capabilities=self._link.cloud.capabilities if self._link.cloud else NO_CLOUD,
             monotonic=self._now(),
+            now=self._parts.clock.now(),
             seen=None if brakes.dark(state, self._parts) else state.seen,
             scope=state.scope,
             hold=brakes.hold(state, self._parts, account),

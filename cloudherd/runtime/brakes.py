@@ -4,6 +4,7 @@ sweep.
 
 from __future__ import annotations
 
+from cloudherd.agent import slow_end
 from cloudherd.agent.actions import Action, Lost, Nothing, Report
 from cloudherd.agent.loss import judge, service_of, too_many, was_up
 from cloudherd.agent.memory import Track
@@ -18,7 +19,7 @@ from cloudherd.runtime.store import Unreadable
 
 STALE = "Stale"
 UNREACHABLE = "AccountUnreachable"
-STUCK = ("IdentityConflict", "AccountRepointed", "PredecessorRuns")
+STUCK = ("IdentityConflict", "AccountRepointed", "PredecessorRuns", slow_end.REASON)
 LONG = 30.0  # seconds of waiting during which no listing brings news
 
 

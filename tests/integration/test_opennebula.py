@@ -206,6 +206,7 @@ class TestEnd:
         vm = running(driver)
         driver.destroy_vm(vm.id)
         server.machines[int(vm.id)].done_at = float("inf")
+        eventually(lambda: seen(driver, vm.id).detail == "EPILOG")
         assert seen(driver, vm.id).state is VMState.DELETING
         server.machines[int(vm.id)].done_at = 0
         assert seen(driver, vm.id).state is VMState.DELETED

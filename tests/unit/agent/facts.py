@@ -19,6 +19,8 @@ OTHER_ID = "6f0c0000-0000-4000-8000-000000000002"
 WITH_TOKENS = Capabilities(True, True, True, 16384, visibility_seconds=60)
 WITHOUT_TOKENS = replace(WITH_TOKENS, idempotency_token=False)
 NOW = 10_000.0
+UNIX = 1_800_000_000.0
+"""The same moment by the calendar."""
 
 
 def record(name: str = "batch-worker-0", *, id_: str = ID, deleting: bool = False, **more: Any) -> Instance:
@@ -86,6 +88,7 @@ def view(listed: Seen | None, **more: Any) -> View:
         "settings": AgentSettings(),
         "capabilities": WITH_TOKENS,
         "monotonic": NOW + 1,
+        "now": UNIX + 1,
         "seen": listed,
         "scope": SCOPE,
     }

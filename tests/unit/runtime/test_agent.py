@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cloudherd.clouds.protocol import VMState
 from cloudherd.runtime import kinds
 from tests.fakes.agentworld import agent_at_work
 from tests.fakes.clock import on_virtual_time
-from tests.fakes.cloud import TOKENS
+from tests.fakes.cloud import FOREVER, TOKENS
 
 
 @on_virtual_time
@@ -136,6 +137,36 @@ async def test_a_cloud_slower_than_a_poll_is_waited_for_and_says_so() -> None:
         await world.clock.until(lambda: not world.records(), within=60)
         assert not world.home.alive()
         assert world.home.count("destroy_vm") == 1
+
+
+@on_virtual_time
+async def test_a_vm_that_never_comes_to_its_end_is_told_once_and_costs_a_listing_a_minute() -> None:
+    async with agent_at_work(shutdown=FOREVER) as world:
+        await world.instance("batch-worker-0")
+        await world.clock.until(world.all_are("Ready", 1))
+        world.home.break_("vm-1", VMState.RUNNING, "EPILOG")
+        await world.delete("batch-worker-0")
+        await world.clock.until(world.all_are("Terminating", 1), within=5)
+        writes = world.writes()
+        await world.clock.advance(590)
+        assert world.writes() == writes
+        await world.clock.advance(20)
+        assert world.writes() == writes + 1
+        told = world.ready("batch-worker-0")
+        assert (told.reason, "whose state there is EPILOG, since 2023-11-14T22:" in told.message) == (
+            "EndsSlowly",
+            True,
+        )
+        listings = world.home.count("list_vms")
+        await world.clock.advance(3600)
+        assert world.home.count("list_vms") - listings <= 61
+        await world.kill()
+        world.start()
+        await world.clock.advance(3600)
+        assert (world.writes(), world.ready("batch-worker-0")) == (writes + 1, told)
+        assert len([one for one in world.events() if one.startswith("EndsSlowly")]) == 1
+        world.home.vanish("vm-1")
+        await world.clock.until(lambda: not world.records(), within=90)
 
 
 @on_virtual_time
