@@ -5,9 +5,14 @@ A test fails where the page differs from the code.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
-from cloudherd.clouds.protocol import Capabilities, Verb
+from libcloud.compute.providers import DRIVERS
+
+from cloudherd.clouds.libcloud_kind import kind_of
+from cloudherd.clouds.libcloud_models import LibcloudOptions
+from cloudherd.clouds.protocol import Capabilities, CloudError, Verb
 from cloudherd.clouds.registry import Registry
 
 PAGE = Path(__file__).parents[1] / "docs" / "providers.md"
@@ -18,7 +23,8 @@ TESTED = {
     "openstack": "real keystone, nova, neutron, glance and placement with nova's fake hypervisor",
     "opennebula": "a server of the tests' that answers as a real oned 7.5 was seen to answer",
     "cloudstack": "a server of the tests' that follows the API's documentation and source; a real one never",
-    "libcloud": "a driver in memory; a real cloud never",
+    "libcloud": "libcloud's DigitalOcean driver at a server of the tests' that follows the API's documentation, and a "
+    "driver in memory; cloudscale was only read; a real cloud never",
 }
 _VERBS = {
     "create": "yes",
@@ -42,7 +48,28 @@ def tables() -> str:
     ]
     verbs = [["", *declared], *([what, *(_verb(what, one) for one in declared.values())] for what in _VERBS)]
     tested = [["", "tested against"], *([name, how] for name, how in TESTED.items())]
-    return "\n".join(map(_table, (rows, verbs, tested)))
+    drivers = [["libcloud's driver", "usable, or why not"], *_drivers()]
+    return "\n".join(map(_table, (rows, verbs, tested, drivers)))
+
+
+def _drivers() -> list[list[str]]:
+    """Libcloud's own, those that can be used first; those with the same reason together."""
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for name, (module, _) in sorted(DRIVERS.items()):
+        if module.startswith("libcloud."):
+            alike[_verdict(name)].append(f"`{name}`")
+    usable = {verdict: names for verdict, names in alike.items() if verdict.startswith("usable")}
+    return [[", ".join(names), verdict] for verdict, names in {**usable, **alike}.items()]
+
+
+def _verdict(name: str) -> str:
+    try:
+        kind = kind_of(LibcloudOptions(driver=name))
+    except CloudError as error:
+        return error.message.removeprefix(f"spec.options.driver: {name}: ")
+    power = ", ".join(verb.value for verb in Verb if verb in kind.verbs) or "neither stop nor start"
+    region = "`spec.region` is a location" if kind.places else "without `spec.region`"
+    return f"usable; {'user data' if kind.user_data else 'no user data'}; {power}; {region}"
 
 
 def _verb(what: str, capabilities: Capabilities) -> str:

@@ -1,8 +1,8 @@
 """The provider `libcloud`: any of apache-libcloud's compute drivers by its name, as far as libcloud's common part goes.
 
 What a driver lacks is told before anything is launched: one whose create_node takes no tags cannot be used, for its VMs
-could not be known again as ours; one that takes no user data can only launch VMs without. Listings are as complete as
-the driver's own; there is no token and no look at one VM but by listing all. One object belongs to one thread.
+could not be known again as ours, nor one whose listings may lack a page; one that takes no user data can only launch
+VMs without. A VM that comes back without its tags is ended at once. There is no token. An object is for one thread.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 from libcloud.compute.base import Node, NodeDriver
 
 from cloudherd.clouds.errors import never_sent, of_creation, too_long
+from cloudherd.clouds.libcloud_connection import connected
 from cloudherd.clouds.libcloud_errors import failure
-from cloudherd.clouds.libcloud_kind import Kind, kind_of, made
+from cloudherd.clouds.libcloud_kind import Kind, kind_for
 from cloudherd.clouds.libcloud_models import LibcloudCredentials, LibcloudLaunchOptions, LibcloudOptions
-from cloudherd.clouds.libcloud_read import FLAVOR, to_size, to_vm
+from cloudherd.clouds.libcloud_read import FLAVOR, name_of, to_size, to_vm
+from cloudherd.clouds.libcloud_tags import put, strings_of
 from cloudherd.clouds.protocol import (
     VM,
     Capabilities,
@@ -58,12 +60,15 @@ class Libcloud:
 
     def connect(self, connection: Connection) -> LibcloudDriver:
         credentials, options = account_settings(connection, LibcloudCredentials, LibcloudOptions)
-        kind = kind_of(options)
-        return LibcloudDriver(made(kind, connection, credentials, options), kind, options, connection, credentials.key)
+        kind = kind_for(connection)
+        return LibcloudDriver(
+            connected(kind, connection, credentials, options), kind, options, connection, credentials.key
+        )
 
     def capabilities_of(self, connection: Connection) -> Capabilities:
-        kind = kind_of(check(LibcloudOptions, connection.options, "spec.options"))
-        return replace(self.capabilities, max_user_data=MAX_USER_DATA if kind.user_data else 0, verbs=kind.verbs)
+        kind = kind_for(connection)
+        most = MAX_USER_DATA if kind.user_data else 0
+        return replace(self.capabilities, max_user_data=most, verbs=kind.verbs, regions=kind.places)
 
 
 class LibcloudDriver:
@@ -77,6 +82,7 @@ class LibcloudDriver:
         digest = hashlib.sha256(f"{connection.endpoint} {key}".encode()).hexdigest()[:10]
         self._scope = options.scope or ".".join(filter(None, (options.driver, connection.region, digest)))
         self._known: dict[str, list[Any]] = {}
+        self._unfit: CloudError | None = None
 
     def list_vms(self) -> Listing:
         return Listing(self._scope, tuple(map(to_vm, self._nodes())))
@@ -85,13 +91,22 @@ class LibcloudDriver:
         return _called(lambda: list(self._driver.list_nodes()))
 
     def _node(self, vm_id: str) -> Node | None:
-        return next((node for node in self._nodes() if str(node.id) == vm_id), None)
+        if not self._kind.one:
+            return next((node for node in self._nodes() if str(node.id) == vm_id), None)
+        try:
+            return _called(lambda: getattr(self._driver, self._kind.one)(vm_id))
+        except CloudError as error:
+            if error.kind is not ErrorKind.NOT_FOUND:
+                raise
+        return None
 
     def get_vm(self, vm_id: str) -> VM | None:
         node = self._node(vm_id)
         return to_vm(node) if node else None
 
     def create_vm(self, request: LaunchRequest) -> VM:
+        if self._unfit:
+            raise self._unfit.again()
         check(LibcloudLaunchOptions, request.options, "machine.options")
         self._refuse_what_cannot_be(request)
         try:
@@ -104,8 +119,28 @@ class LibcloudDriver:
         except CloudError as error:
             failed = of_creation(error)
         else:
-            return replace(to_vm(node), tags=dict(request.tags), flavor=request.flavor)
+            return self._with_its_tags(node, request)
         self._known.clear()
+        raise failed
+
+    def _with_its_tags(self, node: Node, request: LaunchRequest) -> VM:
+        """One that bears others could not be known again, and would be paid for ever: it is ended at once."""
+        kind, why = ErrorKind.INVALID, "does not show its tags"
+        made = to_vm(node)
+        try:
+            vm = made if _bears(made, request) else self.get_vm(made.id)
+        except CloudError as error:
+            vm, kind, why = None, ErrorKind.UNKNOWN, f"cannot be looked at ({error.code})"
+        if vm is not None and _bears(vm, request):
+            return vm
+        end = "and was ended"
+        try:
+            _called(lambda: self._driver.destroy_node(node))
+        except CloudError as error:
+            end = f"and cannot be ended ({error.code}): end it by hand"
+        sentence = f"libcloud's driver {self._options.driver} made the VM {made.id}, which {why}, {end}"
+        failed = CloudError(kind, "TagsNotKept", sentence)
+        self._unfit = failed if kind is ErrorKind.INVALID else None
         raise failed
 
     def _refuse_what_cannot_be(self, request: LaunchRequest) -> None:
@@ -121,22 +156,24 @@ class LibcloudDriver:
 
     def _arguments(self, request: LaunchRequest) -> dict[str, Any]:
         arguments: dict[str, Any] = {
-            **self._options.create_arguments,
             "name": request.name,
             "size": self._one("size", request.flavor),
             "image": self._one("image", request.image),
-            self._kind.tags: {**request.tags, FLAVOR: request.flavor},
         }
-        if request.user_data:
-            arguments[self._kind.user_data] = _text(request.user_data)
-        if self._region and "location" in self._kind.takes:
+        if self._region:
             arguments["location"] = self._one("location", self._region)
+        for path, value in self._options.create_arguments.items():
+            put(arguments, path, value)
+        tags = {**request.tags, FLAVOR: request.flavor}
+        put(arguments, self._kind.tags, strings_of(tags) if self._kind.strings else tags)
+        if request.user_data:
+            put(arguments, self._kind.user_data, _text(request.user_data))
         return arguments
 
     def _one(self, what: str, name: str) -> Any:
         """The size, image or location of that ID, or else name."""
         listed = self._all(what)
-        found = [one for one in listed if str(one.id) == name] or [one for one in listed if one.name == name]
+        found = [one for one in listed if str(one.id) == name] or [one for one in listed if name_of(one) == name]
         if len(found) == 1:
             return found[0]
         if found:
@@ -151,8 +188,13 @@ class LibcloudDriver:
 
     def destroy_vm(self, vm_id: str) -> None:
         node = self._node(vm_id)
-        if node is not None:
+        if node is None:
+            return
+        try:
             _called(lambda: self._driver.destroy_node(node))  # some answer False though it worked
+        except CloudError as error:
+            if error.kind is not ErrorKind.NOT_FOUND:
+                raise
 
     def power(self, vm_id: str, verb: Verb) -> None:
         node = self._node(vm_id)
@@ -168,11 +210,15 @@ class LibcloudDriver:
         if not wanted:
             return []
         self._known.pop("image", None)
-        listed = (Image(str(one.id), one.name or "") for one in self._all("image"))
+        listed = (Image(str(one.id), name_of(one)) for one in self._all("image"))
         return [image for image in listed if image.id in wanted or image.name in wanted]
 
     def limits(self) -> Limits:
         return Limits()
+
+
+def _bears(vm: VM, request: LaunchRequest) -> bool:
+    return vm.flavor == request.flavor and request.tags.items() <= vm.tags.items()
 
 
 def _called(call: Callable[[], T]) -> T:

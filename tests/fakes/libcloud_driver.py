@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from libcloud.compute.base import Node, NodeDriver, NodeImage, NodeLocation, NodeSize
 from libcloud.compute.providers import DRIVERS, set_driver
@@ -28,6 +28,7 @@ class Sky:
     after: bool = False
     calls: Counter[str] = field(default_factory=Counter)
     always: Exception | None = None
+    tags_shown: Literal["always", "later", "never"] = "always"  # later: not in the answer to a creation
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -76,10 +77,16 @@ class FlatNodeDriver(NodeDriver):  # type: ignore[misc]
         def made() -> Node:
             number = len(self._sky.nodes) + 1
             extra = {"metadata": dict(ex_metadata or {}), "network": ex_network, "location": location}
-            node = Node(f"n-{number}", name, NodeState.RUNNING, [], [f"10.0.0.{number}"], self, extra=extra)
-            self._sky.nodes.append(node)
-            self._sky.user_data[node.id] = ex_userdata
-            return node
+            listed, told = (
+                Node(f"n-{number}", name, NodeState.RUNNING, [], [f"10.0.0.{number}"], self, extra=each)
+                for each in (
+                    extra if self._sky.tags_shown != "never" else {},
+                    extra if self._sky.tags_shown == "always" else {},
+                )
+            )
+            self._sky.nodes.append(listed)
+            self._sky.user_data[listed.id] = ex_userdata
+            return told
 
         return self._do("create_node", made)
 

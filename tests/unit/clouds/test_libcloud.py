@@ -11,10 +11,14 @@ import pytest
 import requests
 from libcloud.common.exceptions import BaseHTTPError, RateLimitReachedError
 from libcloud.common.types import InvalidCredsError, MalformedResponseError
+from libcloud.compute.providers import DRIVERS
 from libcloud.compute.types import NodeState
 
 from cloudherd.clouds.conformance import CloudUnderTest, ProviderConformance
 from cloudherd.clouds.libcloud_any import Libcloud, LibcloudDriver
+from cloudherd.clouds.libcloud_kind import kind_of
+from cloudherd.clouds.libcloud_known import KNOWN, UNUSABLE
+from cloudherd.clouds.libcloud_models import LibcloudOptions
 from cloudherd.clouds.protocol import Connection, ErrorKind, LaunchRequest, VMState
 from tests.fakes.libcloud_driver import SKIES, Sky, register
 from tests.integration.asked import failure
@@ -24,7 +28,7 @@ _keys = count()
 
 
 def connection(key: str, driver: str = "flat", **changes: Any) -> Connection:
-    options = {"driver": driver, **changes.pop("options", {})}
+    options = {"driver": driver, "listsAll": True, **changes.pop("options", {})}
     return Connection("physics.flat", credentials={"key": key}, options=options, **changes)
 
 
@@ -39,6 +43,10 @@ class TestConformance(ProviderConformance):
         def foreign() -> str:
             driver = Libcloud().connect(connection(mine))._driver
             return str(driver.create_node("theirs", driver.list_sizes()[0], driver.list_images()[0]).id)
+
+        def lose_next_reply() -> None:
+            SKIES[mine].after = True
+            SKIES[mine].troubles["create_node"] = requests.ReadTimeout("too late")
 
         def trouble(key: str, error: Exception) -> Connection:
             SKIES[key].always = error
@@ -58,6 +66,7 @@ class TestConformance(ProviderConformance):
             refused=lambda: trouble(broken, InvalidCredsError()),
             dead=lambda: trouble(broken, requests.ConnectionError("no route")),
             fill=lambda: SKIES[mine].troubles.update(create_node=BaseHTTPError(403, "Quota exceeded for s3cret")),
+            lose_next_reply=lose_next_reply,
         )
         for key in keys:
             del SKIES[key]
@@ -87,13 +96,70 @@ def request(**changes: Any) -> LaunchRequest:
         ("exoscale", "it speaks an API that we speak better: write spec.provider: cloudstack and spec.endpoint"),
         ("nobody", "libcloud has no driver of this name"),
         ("dummy", "libcloud's driver puts no tags on a VM, which could not be known again as ours"),
-        ("vultr", "libcloud's driver puts no tags on a VM, which could not be known again as ours"),
+        *UNUSABLE.items(),
     ],
 )
 def test_a_driver_that_cannot_be_used_is_told_before_any_call(driver: str, words: str) -> None:
-    error = failure(lambda: Libcloud().capabilities_of(connection("key", driver)))
-    assert error.kind is ErrorKind.INVALID
+    for call in (Libcloud().capabilities_of, Libcloud().connect):
+        error = failure(lambda: call(connection("key", driver)))  # noqa: B023
+        assert error.kind is ErrorKind.INVALID
+        assert error.message.startswith(f"spec.options.driver: {driver}: {words}")
+
+
+def test_what_is_known_of_drivers_is_of_drivers_that_there_are() -> None:
+    for name, known in KNOWN.items():
+        kind = kind_of(LibcloudOptions(driver=name))
+        assert kind.tags == known.tags
+        assert hasattr(kind.driver, known.one)
+    assert KNOWN.keys() | UNUSABLE.keys() <= set(DRIVERS)
+    assert not KNOWN.keys() & UNUSABLE.keys()
+
+
+def test_a_driver_that_may_list_only_a_part_is_used_only_where_the_user_says_that_it_does_not() -> None:
+    error = failure(lambda: Libcloud().capabilities_of(connection("key", options={"listsAll": False})))
+    assert "whether its list_nodes reads all pages" in error.message
+    assert error.message.endswith("where you know that it does, write spec.options.listsAll: true")
+
+
+@pytest.mark.parametrize(
+    ("driver", "region", "options", "words"),
+    [
+        ("digitalocean", "", {}, "it needs spec.region, which is a location of its cloud by name or ID"),
+        ("cloudscale", "lpg1", {}, "libcloud's driver knows no locations; leave spec.region out"),
+        ("digitalocean", "fra1", {"arguments": {"api_version": "v1"}}, "libcloud's driver has no such api_version"),
+        ("flat", "", {"tagsArgument": "ex_tags"}, "the create_node of libcloud's driver takes no argument ex_tags"),
+        (
+            "flat",
+            "",
+            {"createArguments": {"colour": "red"}},
+            "the create_node of libcloud's driver takes no argument co",
+        ),
+        (
+            "flat",
+            "",
+            {"createArguments": {"ex_metadata": "a"}},
+            "spec.options.createArguments: ex_metadata is given by",
+        ),
+        (
+            "gig_g8",
+            "",
+            {"tagsArgument": "ex_create_attr.tags"},
+            "it also needs ex_network, ex_description: write spec.o",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_the_driver_are_told_before_any_call(
+    driver: str, region: str, options: dict[str, Any], words: str
+) -> None:
+    error = failure(lambda: Libcloud().capabilities_of(connection("key", driver, region=region, options=options)))
     assert error.message.startswith(f"spec.options.driver: {driver}: {words}")
+
+
+def test_a_driver_without_a_connection_is_led_to_no_endpoint(sky: Sky) -> None:
+    error = failure(lambda: Libcloud().connect(connection("key", endpoint="http://127.0.0.1:1")))
+    assert error.message == (
+        "spec.options.driver: flat: libcloud's driver can be led to no endpoint; leave spec.endpoint out"
+    )
 
 
 def test_arguments_that_a_driver_does_not_take_are_told_without_their_values(sky: Sky) -> None:
@@ -113,11 +179,10 @@ def test_a_driver_without_user_data_declares_it(sky: Sky) -> None:
 
 def test_verbs_are_those_that_the_driver_has_itself() -> None:
     def verbs(driver: str) -> set[str]:
-        options = {"driver": driver, "tagsArgument": "ex_tags"}
-        return set(Libcloud().capabilities_of(connection("key", driver, options=options)).verbs)
+        return set(kind_of(LibcloudOptions.model_validate({"driver": driver, "listsAll": True})).verbs)
 
-    assert verbs("flat") == verbs("azure_arm") == {"stop", "start"}
-    assert verbs("abiquo") == set()
+    assert verbs("flat") == verbs("cloudscale") == {"stop", "start"}
+    assert verbs("digitalocean") == set()
 
 
 def test_the_accounts_own_arguments_and_its_location_are_passed_on(sky: Sky) -> None:
@@ -171,6 +236,46 @@ def test_what_drivers_raise_is_told_in_our_words(
     error = failure(lambda: driver.create_vm(request()))
     assert error.kind is kind
     assert "s3cret" not in f"{error}{error.__context__}{error.__cause__}"
+
+
+def test_a_vm_that_never_shows_its_tags_is_ended_and_none_is_launched_again(sky: Sky, driver: LibcloudDriver) -> None:
+    sky.tags_shown = "never"
+    error = failure(lambda: driver.create_vm(request()))
+    assert (error.kind, error.code) == (ErrorKind.INVALID, "TagsNotKept")
+    assert error.message == "libcloud's driver flat made the VM n-1, which does not show its tags, and was ended"
+    assert failure(lambda: driver.create_vm(request())).code == "TagsNotKept"
+    assert [node.state for node in sky.nodes] == [NodeState.TERMINATED]
+
+
+def test_a_vm_that_shows_its_tags_only_in_a_listing_is_ours(sky: Sky, driver: LibcloudDriver) -> None:
+    sky.tags_shown = "later"
+    assert driver.create_vm(request()).tags == {"cloudherd-id": "1"}
+    assert [node.state for node in sky.nodes] == [NodeState.RUNNING]
+
+
+def test_a_vm_without_tags_that_cannot_be_looked_at_is_ended_and_its_outcome_unknown(
+    sky: Sky, driver: LibcloudDriver
+) -> None:
+    sky.tags_shown = "later"
+    sky.troubles["list_nodes"] = requests.ReadTimeout("s3cret")
+    assert failure(lambda: driver.create_vm(request())).kind is ErrorKind.UNKNOWN
+    assert [node.state for node in sky.nodes] == [NodeState.TERMINATED]
+    assert driver.create_vm(request()).state is VMState.RUNNING
+
+
+def test_a_vm_without_tags_that_cannot_be_ended_is_named(sky: Sky, driver: LibcloudDriver) -> None:
+    sky.tags_shown = "never"
+    sky.troubles["destroy_node"] = BaseHTTPError(500, "s3cret")
+    error = failure(lambda: driver.create_vm(request()))
+    assert error.message.endswith(
+        "made the VM n-1, which does not show its tags, and cannot be ended (HTTP500): end it by hand"
+    )
+
+
+def test_the_end_of_a_vm_that_went_meanwhile_is_no_error(sky: Sky, driver: LibcloudDriver) -> None:
+    vm = driver.create_vm(request())
+    sky.troubles["destroy_node"] = BaseHTTPError(404, "no")
+    driver.destroy_vm(vm.id)
 
 
 def test_after_a_lost_answer_the_vm_bears_its_identity(sky: Sky, driver: LibcloudDriver) -> None:
