@@ -2,14 +2,16 @@
 
 There is no token: the agent claims before it launches. Launches are jobs: their refusal for lack of room comes some
 seconds after they were taken, so the driver waits a little for it, and ends what was left of a launch that failed. A
-launch that takes longer is taken for good; should it fail then, its VM shows the state Error.
+launch that takes longer is taken for good; should it fail then, its VM shows the state Error, and its job why.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import quote
 
 from cloudherd.clouds.cloudstack_api import CloudStackApi, Json, NotUnderstoodError, text
+from cloudherd.clouds.cloudstack_late import LateLaunches
 from cloudherd.clouds.cloudstack_launch import Lookup, deployment, own_tags
 from cloudherd.clouds.cloudstack_models import CloudStackCredentials, CloudStackLaunchOptions, CloudStackOptions
 from cloudherd.clouds.cloudstack_read import to_image, to_limits, to_size, to_vm
@@ -32,6 +34,7 @@ from cloudherd.clouds.validation import account_settings, check
 
 MAX_USER_DATA = 24_576  # 32 KiB in base64, which every version takes by POST
 _TAGS_SECONDS = 2.0
+_DEPLOY = "deployVirtualMachine"
 _COMMANDS: dict[Verb, tuple[str, dict[str, str]]] = {
     Verb.SHUT_DOWN: ("stopVirtualMachine", {}),
     Verb.STOP: ("stopVirtualMachine", {"forced": "true"}),
@@ -55,21 +58,50 @@ class CloudStack:
     options_model = CloudStackOptions
     launch_options_model = CloudStackLaunchOptions
 
+    def __init__(self) -> None:
+        self._late = LateLaunches()
+
     def connect(self, connection: Connection) -> CloudStackDriver:
         credentials, options = account_settings(connection, CloudStackCredentials, CloudStackOptions)
-        return CloudStackDriver(CloudStackApi(connection, credentials, options), options, connection.region)
+        api = CloudStackApi(connection, credentials, options)
+        return CloudStackDriver(api, options, connection.region, self._late)
 
 
 class CloudStackDriver:
-    def __init__(self, api: CloudStackApi, options: CloudStackOptions, region: str) -> None:
+    def __init__(self, api: CloudStackApi, options: CloudStackOptions, region: str, late: LateLaunches) -> None:
         self._api = api
         self._options = options
         self._scope = ""
+        self._late = late
         self._lookup = Lookup(api, region)
 
     def list_vms(self) -> Listing:
         scope = self._scoped()
-        return Listing(scope, tuple(map(to_vm, self._api.items("listVirtualMachines", {}, "virtualmachine"))))
+        found = self._api.items("listVirtualMachines", {}, "virtualmachine")
+        return Listing(scope, tuple(self._judged(to_vm(item)) for item in found))
+
+    def _judged(self, vm: VM) -> VM:
+        """With why its launch failed after it was taken for good; on its way as long as nobody knows."""
+        job = self._late.job(vm.id)
+        if not job or vm.state is VMState.PENDING:
+            return vm
+        if vm.state is not VMState.ERROR:
+            self._late.forget(vm.id)
+            return vm
+        if self._late.verdict(vm.id) is None:
+            self._ask_why(vm.id, job)
+        words = self._late.verdict(vm.id)
+        if words is None:
+            return replace(vm, state=VMState.PENDING, detail="")
+        return replace(vm, detail=words, no_room=True) if words else vm
+
+    def _ask_why(self, vm_id: str, job: str) -> None:
+        """The words of other failures are not kept, for they might repeat user data, which are not known here."""
+        try:
+            if self._api.has_ended(job, _DEPLOY):
+                self._late.judged(vm_id, "")
+        except CloudError as error:
+            self._late.judged(vm_id, error.message or error.code if error.kind is ErrorKind.FULL else "")
 
     def _scoped(self) -> str:
         """All zones of the account or project, since its limits hold for all of them together."""
@@ -96,7 +128,7 @@ class CloudStackDriver:
             raise
         if any(text(item) != vm_id for item in found):
             raise NotUnderstoodError
-        return to_vm(found[0]) if found else None
+        return self._judged(to_vm(found[0])) if found else None
 
     def create_vm(self, request: LaunchRequest) -> VM:
         options = check(CloudStackLaunchOptions, request.options, "machine.options")
@@ -110,10 +142,12 @@ class CloudStackDriver:
         vm_id, job_id = self._deploy(fields, confidential(request.user_data))
         try:
             self._tag(vm_id, request)
-            self._api.job(job_id, self._options.job_seconds, "deployVirtualMachine", confidential(request.user_data))
+            ended = self._api.job(job_id, self._options.job_seconds, _DEPLOY, confidential(request.user_data))
         except CloudError as error:
             failed = error
         else:
+            if not ended:
+                self._late.keep(vm_id, job_id)
             return VM(vm_id, request.name, VMState.PENDING, dict(request.tags), flavor=fields["serviceofferingid"])
         self._clean(vm_id)
         raise of_creation(failed)
@@ -121,7 +155,7 @@ class CloudStackDriver:
     def _deploy(self, fields: dict[str, str], secret: tuple[str, ...]) -> tuple[str, str]:
         """The ID of the VM, which is there from now on, and that of the job that starts it."""
         try:
-            made = self._api.call("deployVirtualMachine", fields, secret)
+            made = self._api.call(_DEPLOY, fields, secret)
             return text(made), text(made, "jobid")
         except CloudError as error:
             failed = of_creation(error)

@@ -152,22 +152,32 @@ class CloudStackApi:
                 return list(found.values()), counts == {len(found)}
             page += 1
 
-    def job(self, job_id: str, seconds: float, command: str, confidential: Iterable[str] = ()) -> None:
-        """Waits so long for a job. CloudError where it has failed for certain, INVALID where CloudStack names no cause.
+    def job(self, job_id: str, seconds: float, command: str, confidential: Iterable[str] = ()) -> bool:
+        """Waits so long for a job; whether it was seen to end. Not being told in time is no failure: the job goes on.
 
-        Not being told in time is no failure: the job goes on.
+        CloudError where it has failed for certain.
         """
         deadline = time.monotonic() + seconds
         pauses = iter(_PAUSES)
         while time.monotonic() < deadline:
-            found = self._told(job_id)
-            if found is None or found.get("jobstatus") == _JOB_DONE:
-                return
-            if found.get("jobstatus") == _JOB_FAILED:
-                result = found.get("jobresult")
-                told = result if isinstance(result, dict) else {}
-                raise _certain(refusal(530, told, command, (*self._secrets, *confidential)))
+            ended = self.has_ended(job_id, command, confidential)
+            if ended is not False:
+                return bool(ended)
             self._sleep(next(pauses, 1.0))
+        return False
+
+    def has_ended(self, job_id: str, command: str, confidential: Iterable[str] = ()) -> bool | None:
+        """None where the job cannot be asked for now. CloudError where it has failed for certain, INVALID where
+        CloudStack names no cause.
+        """
+        found = self._told(job_id)
+        if found is None:
+            return None
+        if found.get("jobstatus") == _JOB_FAILED:
+            result = found.get("jobresult")
+            told = result if isinstance(result, dict) else {}
+            raise _certain(refusal(530, told, command, (*self._secrets, *confidential)))
+        return found.get("jobstatus") == _JOB_DONE
 
     def _told(self, job_id: str) -> Json | None:
         """None where the job cannot be asked for now."""

@@ -36,9 +36,11 @@ Connect = Callable[..., CloudStackDriver]
 
 @pytest.fixture
 def connect(server: CloudStack) -> Connect:
-    def connected(options: dict[str, Any] | None = None, **changes: Any) -> CloudStackDriver:
+    def connected(
+        options: dict[str, Any] | None = None, provider: Provider | None = None, **changes: Any
+    ) -> CloudStackDriver:
         settings = {"account": "physics.stack", "endpoint": f"{server.url}/client/api", "credentials": ALICE}
-        return Provider().connect(Connection(options=options or {}, **{**settings, **changes}))
+        return (provider or Provider()).connect(Connection(options=options or {}, **{**settings, **changes}))
 
     return connected
 
@@ -221,13 +223,44 @@ class TestRoom:
         eventually(lambda: not server.living())
         driver.create_vm(request())
 
-    def test_a_job_that_fails_after_our_patience_leaves_a_vm_in_error(
+    def test_a_job_that_finds_no_host_after_our_patience_is_asked_once_and_told_with_the_vm(
         self, server: CloudStack, connect: Connect
     ) -> None:
+        """By any of the account's threads, each of which has a driver of its own."""
+        server.host_cpus = 4
+        provider = Provider()
+        vm = connect({"jobSeconds": 0}, provider=provider).create_vm(
+            request(flavor="Large Instance", tags={"cloudherd-id": "1"})
+        )
+        assert (vm.state, vm.no_room) == (VMState.PENDING, False)
+        another = connect(provider=provider)
+        eventually(lambda: seen(another, vm.id).state is VMState.ERROR)
+        (failed,) = another.list_vms().vms
+        assert (failed.no_room, failed.detail) == (True, "Unable to create a deployment for VM[User|i-2-1-VM]")
+        server.calls.clear()
+        assert [*another.list_vms().vms, *connect(provider=provider).list_vms().vms] == [failed, failed]
+        assert server.calls["queryAsyncJobResult"] == 0
+
+    def test_one_in_error_is_on_its_way_until_its_job_says_why(self, server: CloudStack, connect: Connect) -> None:
+        driver = connect({"jobSeconds": 0})
+        vm = driver.create_vm(request(tags={"cloudherd-id": "1"}))
+        server.machines[0].forced = "Error"
+        (job_id,) = server.jobs
+        server.jobs[job_id] = lambda _: (0, {})
+        assert seen(driver, vm.id).state is VMState.PENDING
+        server.faults.append(Fault("drop", "queryAsyncJobResult"))
+        assert seen(driver, vm.id).state is VMState.PENDING
+        server.jobs[job_id] = lambda _: (2, {"jobresult": {"errorcode": 530, "errortext": "hunter2-hunter2"}})
+        failed = seen(driver, vm.id)
+        assert (failed.state, failed.no_room, failed.detail) == (VMState.ERROR, False, "Error")
+
+    def test_after_a_restart_nobody_knows_why_one_is_in_error(self, server: CloudStack, connect: Connect) -> None:
         server.host_cpus = 4
         vm = connect({"jobSeconds": 0}).create_vm(request(flavor="Large Instance", tags={"cloudherd-id": "1"}))
-        assert vm.state is VMState.PENDING
-        eventually(lambda: seen(connect(), vm.id).state is VMState.ERROR)
+        restarted = connect()
+        eventually(lambda: seen(restarted, vm.id).state is VMState.ERROR)
+        assert (seen(restarted, vm.id).no_room, seen(restarted, vm.id).detail) == (False, "Error")
+        assert server.calls["queryAsyncJobResult"] == 0
 
     def test_a_job_that_cannot_be_asked_goes_on(self, server: CloudStack, driver: CloudStackDriver) -> None:
         server.faults.append(Fault("drop", "queryAsyncJobResult", times=9))
