@@ -27,6 +27,7 @@ from cloudherd.clouds.cloudstack_models import CloudStackCredentials, CloudStack
 from cloudherd.clouds.errors import not_from
 from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind
 from cloudherd.clouds.transport import Answer, Transport, endpoint, no_answer
+from cloudherd.clouds.trust import Trust, carries
 
 Json = dict[str, Any]
 _EXPIRES = timedelta(minutes=10)  # newer servers allow fifteen
@@ -100,6 +101,7 @@ class CloudStackApi:
             port=at.port,
             timeout=options.timeout_seconds,
         )
+        carries(Trust(credentials.ca_bundle), self._connection)
 
     def call(self, command: str, fields: Mapping[str, str], confidential: Iterable[str] = ()) -> Json:
         """What the answer holds. What is `confidential` is taken out of refusals, should CloudStack repeat it."""

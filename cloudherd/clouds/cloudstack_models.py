@@ -7,14 +7,14 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from cloudherd.clouds.credentials import Credentials
+
 Key = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4096, pattern=r"^[!-~]+$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
-class CloudStackCredentials(BaseModel):
+class CloudStackCredentials(Credentials):
     """The keys of the account's Secret. Other keys in it are not ours to judge."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     api_key: Annotated[Key, Field(repr=False)]
     secret_key: Annotated[Key, Field(repr=False)]

@@ -25,6 +25,7 @@ from cloudherd.clouds.ec2_errors import refusal
 from cloudherd.clouds.ec2_models import Ec2Credentials, Ec2Options
 from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind
 from cloudherd.clouds.transport import Answer, Transport, endpoint, no_answer
+from cloudherd.clouds.trust import Trust, carries
 
 OFFSET_PAGES = "OffsetPages"
 _FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
@@ -86,6 +87,7 @@ class Ec2Api:
         )
         driver.region_name = connection.region  # what is signed; services that speak EC2's API call theirs as they like
         self._connection: _PostConnection = driver.connection
+        carries(Trust(credentials.ca_bundle), self._connection)
 
     def call(self, action: str, fields: Mapping[str, str], confidential: Iterable[str] = ()) -> ET.Element:
         """The answer's root. What is `confidential` is taken out of error messages, should the cloud repeat it."""

@@ -9,16 +9,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.alias_generators import to_camel
 
 from cloudherd.api.quantity import parse_quantity
+from cloudherd.clouds.credentials import Credentials
 from cloudherd.clouds.ec2_batch import MOST
 
 # A Secret made from a file often ends in a newline. What is left must fit into a request's headers.
 Key = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4096, pattern=r"^[!-~]+$")]
 
 
-class Ec2Credentials(BaseModel):
+class Ec2Credentials(Credentials):
     """The keys of the account's Secret. Other keys in it are not ours to judge."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     access_key: Annotated[Key, Field(repr=False)]
     secret_key: Annotated[Key, Field(repr=False)]

@@ -22,6 +22,7 @@ from cloudherd.clouds.opennebula_errors import refusal
 from cloudherd.clouds.opennebula_models import OpenNebulaCredentials, OpenNebulaOptions
 from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind
 from cloudherd.clouds.transport import endpoint, no_answer
+from cloudherd.clouds.trust import Trust
 
 T = TypeVar("T")
 
@@ -51,20 +52,23 @@ class _HttpError(Exception):
 
 
 class _Transport(pyone.RequestsTransport):  # type: ignore[misc]
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, trust: Trust) -> None:
         super().__init__()
         self._url = url
         self._timeout = timeout
+        self._trust = trust
 
     def request(self, host: str, handler: str, request_body: bytes, verbose: bool = False) -> Any:  # noqa: ARG002
-        response = requests.post(
-            self._url,
-            data=request_body,
-            headers={"Content-Type": "text/xml", "Connection": "close"},
-            auth=lambda request: request,
-            allow_redirects=False,
-            timeout=self._timeout,
-        )
+        with requests.Session() as session:
+            session.mount("https://", self._trust)
+            session.auth = lambda request: request
+            response = session.post(
+                self._url,
+                data=request_body,
+                headers={"Content-Type": "text/xml", "Connection": "close"},
+                allow_redirects=False,
+                timeout=self._timeout,
+            )
         if response.status_code != HTTPStatus.OK:
             raise _HttpError(response.status_code)
         return self.parse_response(response)
@@ -73,9 +77,9 @@ class _Transport(pyone.RequestsTransport):  # type: ignore[misc]
 class _Server(pyone.OneServer):  # type: ignore[misc]
     """pyone's, but for its transport."""
 
-    def __init__(self, url: str, session: str, timeout: float) -> None:
+    def __init__(self, url: str, session: str, timeout: float, trust: Trust) -> None:
         super().__init__(url, session)
-        self._ServerProxy__transport = _Transport(url, timeout)
+        self._ServerProxy__transport = _Transport(url, timeout, trust)
 
 
 class OpenNebulaApi:
@@ -90,7 +94,7 @@ class OpenNebulaApi:
         url = f"{'https' if at.secure else 'http'}://{at.host}:{at.port}{path}"
         session = f"{credentials.username}:{credentials.password}"
         self._secrets = (session, credentials.password)
-        self._server = _Server(url, session, options.timeout_seconds)
+        self._server = _Server(url, session, options.timeout_seconds, Trust(credentials.ca_bundle))
 
     def call(self, method: str, *arguments: Any, confidential: Iterable[str] = ()) -> int:
         """The number of what it made or changed. `confidential` is taken out of refusals, should oned repeat it."""

@@ -7,11 +7,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from cloudherd.clouds.credentials import Credentials
 
-class OpenNebulaCredentials(BaseModel):
+
+class OpenNebulaCredentials(Credentials):
     """The keys of the account's Secret. Other keys in it are not ours to judge."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     username: Annotated[str, StringConstraints(strip_whitespace=True, max_length=256, pattern=r"^[^\s:]+$")]
     password: Annotated[

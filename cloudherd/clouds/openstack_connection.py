@@ -22,6 +22,7 @@ from cloudherd.clouds.openstack_json import Json, field, items, next_marker, par
 from cloudherd.clouds.openstack_models import OpenStackCredentials, OpenStackOptions
 from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind
 from cloudherd.clouds.transport import Answer, Transport, no_answer
+from cloudherd.clouds.trust import Trust, carries
 
 T = TypeVar("T")
 _TELLS_OF_DOWN_CELLS = "2.69"
@@ -79,6 +80,9 @@ class OpenStackApi:
             service: _Service(self._identity, service, options.timeout_seconds)
             for service in ("compute", "image", "network")
         }
+        trust = Trust(credentials.ca_bundle)
+        for each in (self._identity, *self._services.values()):
+            carries(trust, each)
         self._microversion = _TELLS_OF_DOWN_CELLS
 
     @property

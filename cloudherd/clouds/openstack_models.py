@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from cloudherd.clouds.credentials import Credentials
 from cloudherd.clouds.protocol import CloudError, ErrorKind
 
 # A Secret made from a file often ends in a newline.
@@ -18,12 +19,10 @@ _EITHER = (
 )
 
 
-class OpenStackCredentials(BaseModel):
+class OpenStackCredentials(Credentials):
     """The keys of the account's Secret: of an application credential, or of a user and a project. Others are not ours
     to judge.
     """
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     application_credential_id: Word | None = None
     application_credential_secret: Annotated[Word | None, Field(repr=False)] = None

@@ -16,6 +16,7 @@ import urllib3.exceptions
 from libcloud.http import LibcloudConnection
 
 from cloudherd.clouds.protocol import CloudError, ErrorKind
+from cloudherd.clouds.trust import disbelief
 
 
 class Transport(LibcloudConnection):  # type: ignore[misc]
@@ -68,10 +69,9 @@ def endpoint(url: str) -> Endpoint:
     return Endpoint(f"[{host}]" if ":" in host else host, port or (443 if secure else 80), secure, parts.path or "/")
 
 
-_NEVER_SENT = frozenset({"NameNotResolved", "ConnectionRefused", "NotConnected", "CertificateInvalid"})
+_NEVER_SENT = frozenset({"NameNotResolved", "ConnectionRefused", "NotConnected"})
 _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
     (urllib3.exceptions.NameResolutionError, "NameNotResolved", "the endpoint's name cannot be resolved"),
-    (ssl.SSLCertVerificationError, "CertificateInvalid", "the endpoint's certificate is not valid, or not trusted"),
     (ConnectionRefusedError, "ConnectionRefused", "the endpoint refuses connections"),
     (urllib3.exceptions.NewConnectionError, "NotConnected", "the endpoint cannot be connected to"),
     (urllib3.exceptions.ConnectTimeoutError, "NotConnected", "the endpoint cannot be connected to in time"),
@@ -87,10 +87,19 @@ _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
 def no_answer(raised: BaseException) -> CloudError:
     """What it means that there is no answer, told by what the library raised and with none of its words."""
     causes = list(_chain(raised))
+    refused = next((cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), None)
+    if refused:
+        return disbelief(refused, _host(raised))
     for kind, code, message in _CAUSES:
         if any(isinstance(cause, kind) for cause in causes):
             return CloudError(ErrorKind.UNREACHABLE, code, message, never_sent=code in _NEVER_SENT)
     return CloudError(ErrorKind.UNREACHABLE, "ConnectionBroken", "the connection broke before the answer was there")
+
+
+def _host(raised: BaseException) -> str:
+    """Whom requests was to ask: at OpenStack, the catalogue leads to other hosts than the endpoint's."""
+    request = getattr(raised, "request", None)
+    return urlsplit(getattr(request, "url", None) or "").hostname or "the endpoint"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

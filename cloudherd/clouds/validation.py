@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
 from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind
@@ -21,7 +21,13 @@ N = TypeVar("N", bound=BaseModel)
 
 _OWN_WORDS = frozenset(get_args(ErrorType))
 _QUOTING = frozenset({"error", "tag"})  # what pydantic's own messages can hold of a foreign text or of the input
+_OURS = "cloudherd"
 _MENTIONED = 5  # mistakes told at once
+
+
+def mistake(sentence: str) -> Exception:
+    """For a validator of ours to raise. `sentence` is told as it is, after the field's name; braces have no place."""
+    return PydanticCustomError(_OURS, sentence)
 
 
 def check(model: type[M], data: Mapping[str, Any], where: str) -> M:
@@ -48,6 +54,8 @@ def _mistake(error: ErrorDetails) -> str:
             return f"{field} is missing"
         case "extra_forbidden":
             return f"{field} is not known"
+        case kind if kind == _OURS:
+            return f"{field}: {error['msg']}"
         case kind if kind in _OWN_WORDS and _QUOTING.isdisjoint(error.get("ctx", {})):
             text = error["msg"]
             return f"{field}: {text[0].lower()}{text[1:]}" if field else text

@@ -33,13 +33,13 @@ def settings_of(account: CloudAccount) -> dict[str, Any]:
 
 
 def decoded(data: Mapping[str, str] | None) -> dict[str, str]:
-    """A Secret's data in plain; a value that is no text is left out, as a key that is missing."""
+    """A Secret's data in plain; a value that is no text is empty, which no key may be."""
     plain = {}
     for name, value in (data or {}).items():
         try:
             plain[name] = base64.b64decode(value).decode()
         except (binascii.Error, UnicodeDecodeError):
-            continue
+            plain[name] = ""
     return plain
 
 
