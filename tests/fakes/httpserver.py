@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -19,6 +19,7 @@ class Request:
     path: str
     query: str
     body: bytes
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Reply:
     status: int
     body: bytes
     content_type: str = "text/plain"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -106,17 +108,19 @@ def _handler(answer: Callable[[Request], Reply | None]) -> type[BaseHTTPRequestH
         def _serve(self) -> None:
             parts = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            reply = answer(Request(self.command, parts.path, parts.query, body))
+            reply = answer(Request(self.command, parts.path, parts.query, body, dict(self.headers)))
             if reply is None:
                 self.close_connection = True
                 return
             self.send_response(reply.status)
             self.send_header("Content-Type", reply.content_type)
             self.send_header("Content-Length", str(len(reply.body)))
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(reply.body)
 
-        do_GET = do_POST = _serve
+        do_GET = do_POST = do_DELETE = _serve
 
         def log_message(self, *_: object) -> None:
             """Nothing: pytest would show it."""
