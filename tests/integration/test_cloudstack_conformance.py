@@ -39,6 +39,9 @@ class TestCloudStack(ProviderConformance):
         def fill() -> None:
             server.users[0].limits["vmlimit"] = len(server.living())
 
+        def break_listing() -> None:
+            server.after_page.append(lambda: server.faults.append(Fault("reply", "listVirtualMachines")))
+
         return CloudUnderTest(
             provider=Provider(),
             connection=account(),
@@ -54,4 +57,5 @@ class TestCloudStack(ProviderConformance):
             dead=lambda: account(endpoint=f"http://127.0.0.1:{free_port()}"),
             fill=fill,
             lose_next_reply=lambda: server.faults.append(Fault("lose", "deployVirtualMachine")),
+            break_listing=break_listing,
         )

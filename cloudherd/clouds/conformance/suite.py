@@ -72,6 +72,20 @@ class ProviderConformance:
         wait_listed(cloud, driver, *made)
         assert set(listed(driver)) == made
 
+    def test_a_listing_that_fails_in_the_middle_is_never_taken_for_whole(
+        self, cloud: CloudUnderTest, driver: Driver
+    ) -> None:
+        break_listing = given(cloud.break_listing, "no way to break a listing given")
+        made = {driver.create_vm(launch(cloud)).id for _ in range(cloud.many)}
+        wait_listed(cloud, driver, *made)
+        break_listing()
+        try:
+            looks_whole = driver.list_vms().complete
+        except CloudError:
+            looks_whole = False
+        assert not looks_whole
+        assert set(listed(driver)) == made, "the next one is whole again"
+
     def test_the_scope_is_always_the_same(self, cloud: CloudUnderTest, driver: Driver) -> None:
         before = driver.list_vms().scope
         driver.create_vm(launch(cloud))
@@ -234,6 +248,18 @@ class ProviderConformance:
         vm = cloud.driver().create_vm(request)
         wait_listed(cloud, driver, vm.id)
         assert set(listed(driver)) == {vm.id}
+
+    def test_a_lost_reply_is_an_unknown_outcome_and_its_one_vm_is_listed_with_its_identity(
+        self, cloud: CloudUnderTest, driver: Driver
+    ) -> None:
+        declared(cloud.capabilities.tags_at_creation, "tags at creation")
+        lose_next_reply = given(cloud.lose_next_reply, "no way to lose a reply given")
+        request = launch(cloud)
+        lose_next_reply()
+        assert failure(lambda: driver.create_vm(request)).kind is ErrorKind.UNKNOWN
+        wait_for(cloud, "the VM is listed", lambda: bool(listed(driver)))
+        identity = {(key, value) for key, value in request.tags.items() if key.startswith("cloudherd-")}
+        assert [identity <= vm.tags.items() for vm in listed(driver).values()] == [True]
 
     # Several with one call
 

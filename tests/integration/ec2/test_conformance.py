@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cloudherd.clouds.conformance import CloudUnderTest, ProviderConformance
@@ -45,7 +47,9 @@ def cloud_under_test(moto: MotoClient, **options: object) -> CloudUnderTest:
 class TestEc2(ProviderConformance):
     @pytest.fixture
     def cloud(self, server: MotoClient) -> CloudUnderTest:
-        return cloud_under_test(server, pageSize=5)
+        failing = {"action": "DescribeInstances", "status": 500, "body": "oops", "after": 1}
+        cloud = cloud_under_test(server, pageSize=5)
+        return replace(cloud, break_listing=lambda: server.knobs(answers=[failing]))
 
 
 class TestAServiceThatForgetsTerminatedInstancesAtOnce(ProviderConformance):

@@ -29,6 +29,11 @@ class LosesPages(Broken):
         return replace(listing, vms=listing.vms[:5])
 
 
+class ForgetsTheFailedPage(Broken):
+    def list_vms(self) -> Listing:
+        return replace(super().list_vms(), complete=True)
+
+
 class ForgetsTokens(Broken):
     def create_vm(self, request: LaunchRequest) -> VM:
         return super().create_vm(replace(request, token=""))
@@ -71,6 +76,15 @@ class QuotesItsRequest(Broken):
             return super().create_vm(request)
         except CloudError as error:
             raise CloudError(error.kind, error.code, f"in {request.user_data[:40]!r}") from None
+
+
+class LaunchesAgain(Broken):
+    def create_vm(self, request: LaunchRequest) -> VM:
+        try:
+            return super().create_vm(request)
+        except CloudError:
+            super().create_vm(replace(request, token=request.token + "-again"))
+            raise
 
 
 class CallsFullInvalid(Broken):
@@ -122,11 +136,15 @@ class ScopeOfTheDay(Broken):
 
 CASES: list[tuple[type[Broken], Test]] = [
     (LosesPages, SUITE.test_every_vm_is_listed_however_many_there_are),
+    (ForgetsTheFailedPage, SUITE.test_a_listing_that_fails_in_the_middle_is_never_taken_for_whole),
     (ForgetsTokens, SUITE.test_the_same_request_again_is_the_same_vm),
     (ForgetsTokens, SUITE.test_the_same_request_at_once_is_one_vm),
     (ForgetsTokens, SUITE.test_a_token_with_another_request_is_refused),
     (ForgetsTokens, SUITE.test_the_token_of_an_ended_vm_brings_no_second_one_up),
     (ForgetsTokens, SUITE.test_after_a_lost_reply_the_same_request_finds_the_vm),
+    (LaunchesAgain, SUITE.test_a_lost_reply_is_an_unknown_outcome_and_its_one_vm_is_listed_with_its_identity),
+    (CallsFullInvalid, SUITE.test_a_lost_reply_is_an_unknown_outcome_and_its_one_vm_is_listed_with_its_identity),
+    (TagsLater, SUITE.test_a_lost_reply_is_an_unknown_outcome_and_its_one_vm_is_listed_with_its_identity),
     (TagsLater, SUITE.test_tags_are_there_from_the_first_moment),
     (TagsLater, SUITE.test_a_vm_looks_the_same_in_a_listing_and_by_its_id),
     (TruncatesUserData, SUITE.test_user_data_may_be_as_long_as_declared),
@@ -182,6 +200,7 @@ def under_test(world: World, kind: type[SimulatedDriver]) -> CloudUnderTest:
         dead=lambda: struck_by(faults.unreachable()),
         fill=lambda: world.truth.inject(faults.full()),
         lose_next_reply=lambda: world.truth.inject(faults.lose_reply()),
+        break_listing=lambda: world.truth.inject(faults.truncated()),
     )
 
 

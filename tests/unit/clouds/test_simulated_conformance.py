@@ -42,6 +42,7 @@ def cloud_under_test(directory: Path, **settings: object) -> CloudUnderTest:
         dead=dead,
         fill=lambda: truth.inject(faults.full()),
         lose_next_reply=lambda: truth.inject(faults.lose_reply()),
+        break_listing=lambda: truth.inject(faults.truncated()),
     )
 
 
