@@ -14,8 +14,9 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -25,11 +26,10 @@ from devenv import openstack_toolchain
 from devenv.controlplane.assets import free_port
 from devenv.failure import Failure
 from devenv.openstack_client import OpenStackClient, Refused
-from devenv.openstack_settings import HOST, Layout, Region
+from devenv.openstack_settings import HOST, KEYSTONE_PORT, Layout, Region
 from devenv.openstack_tables import REGIONS, write
 from devenv.process import Process, Supervisor
 
-KEYSTONE_PORT = 35357
 LISTENING = "OpenStack: keystone listens on "
 _PATIENCE = 180.0
 _LAST = ("rabbit", "mariadb", "epmd")  # to end: all others need them
@@ -108,6 +108,18 @@ class OpenStack:
             time.sleep(0.2)
 
     # -- one service
+
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """Within the block it does nothing, and what it is asked for waits."""
+        pid = self._supervisor.pid(name)
+        if not pid:
+            raise Failure(f"{name} does not run")
+        os.killpg(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(pid, signal.SIGCONT)
 
     def stop_keystone(self) -> None:
         self._supervisor.stop("keystone")

@@ -1,9 +1,9 @@
 """What OpenStack's services are told: their configuration files, for one keystone and some regions on loopback. Pure.
 
 Each region has a glance, placement, neutron and nova of its own, and one host: nova's fake one, with limits. Quotas
-are nova's defaults, so that an account is full soon; pages are short, so that a listing has several. The first
-region's nova believes a token for five minutes, the second's asks keystone each time: there the end of a token, or of
-keystone, shows.
+are nova's defaults, so that an account is full soon; pages are short, so that a listing has several, and shortest in
+the second region. The first one's nova believes a token for five minutes, the second's asks keystone each time: there
+the end of a token, or of keystone, shows.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HOST = "127.0.0.1"
+KEYSTONE_PORT = 35357
+"""Of `make up CLOUDS=openstack`."""
 PASSWORD = "cloudherd"  # noqa: S105 - of every service and of the administrator, on loopback, for as long as a test runs
-PAGE = 50
-"""Servers on a page of a listing."""
+PAGE, SHORT_PAGE = 50, 3
+"""Servers on a page of a listing, in the first region and in the second."""
 VCPUS = 1000
 """Of a region's only host."""
 
@@ -284,7 +286,7 @@ def _nova(layout: Layout, region: Region) -> Sections:
         },
         "database": _sql(layout, region.database("nova")),
         "api_database": _sql(layout, region.database("nova_api")),
-        "api": {"max_limit": PAGE},
+        "api": {"max_limit": PAGE if region.number == 0 else SHORT_PAGE},
         "keystone_authtoken": {
             **_checks_tokens(layout, region, "nova"),
             "token_cache_time": 300 if region.number == 0 else -1,

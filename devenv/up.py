@@ -18,20 +18,21 @@ from devenv.controlplane import ControlPlane
 from devenv.controlplane.assets import free_port
 from devenv.failure import Failure
 from devenv.files import locked, write
+from devenv.openstack_settings import KEYSTONE_PORT
 from devenv.process import Process, Supervisor
 
 # Whoever uses another ends before it.
 _STOP_ORDER = ("operator", "moto", "openstack", "controllers", "controlplane", "etcd")
 
 
-def up(root: Path, moto_port: int = 5000) -> None:
+def up(root: Path, moto_port: int = 5000, keystone_port: int = KEYSTONE_PORT) -> None:
     """Returns when the operator watches. `root` is the checkout."""
     local = root / ".local"
     with locked(local / "lock"):
         supervisor = Supervisor(local)
         plane = controlplane.choose(supervisor)
         link(plane.kubectl_program, local / "bin" / "kubectl")
-        clouds = (*_start_moto(supervisor, root, moto_port), *_start_openstack(supervisor, root))
+        clouds = (*_start_moto(supervisor, root, moto_port), *_start_openstack(supervisor, root, keystone_port))
         plane.start()
         if plane.kubeconfig != local / "kubeconfig":
             write(local / "kubeconfig", plane.kubectl("config", "view", "--raw", "--flatten", check=True).stdout)
@@ -92,13 +93,14 @@ def _start_moto(supervisor: Supervisor, root: Path, port: int) -> tuple[Process,
     return (moto,)
 
 
-def _start_openstack(supervisor: Supervisor, root: Path) -> tuple[Process, ...]:
+def _start_openstack(supervisor: Supervisor, root: Path, keystone_port: int) -> tuple[Process, ...]:
     """Where $CLOUDS asks for it."""
     if "openstack" not in os.environ.get("CLOUDS", "").split():
         return ()
     openstack_toolchain.installed()  # which takes longer than a start may
     state = supervisor.directory / "openstack"
-    openstack = Process("openstack", [sys.executable, "-m", "devenv.openstack", str(state)], directory=root)
+    command = [sys.executable, "-m", "devenv.openstack", str(state), "--keystone-port", str(keystone_port)]
+    openstack = Process("openstack", command, directory=root)
     supervisor.start(openstack)
     return (openstack,)
 
