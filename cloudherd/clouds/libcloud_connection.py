@@ -9,6 +9,7 @@ from cloudherd.clouds.libcloud_kind import Kind, unusable
 from cloudherd.clouds.libcloud_models import LibcloudCredentials, LibcloudOptions
 from cloudherd.clouds.protocol import Connection
 from cloudherd.clouds.transport import Transport, endpoint
+from cloudherd.clouds.trust import Trust, carries
 
 _TIMEOUT = 60.0  # seconds; libcloud's drivers wait for ever unless they are told
 
@@ -23,23 +24,24 @@ def connected(
     except Exception as raised:  # noqa: BLE001 - whatever a driver says to arguments that it does not take
         refused = type(raised).__name__
     else:
-        return _led(driver, connection.endpoint, options)
+        return _led(driver, connection.endpoint, credentials, options)
     why = (
         f"libcloud's driver does not take these settings ({refused}); see its documentation for spec.options.arguments"
     )
     raise unusable(options.driver, why)
 
 
-def _led(driver: NodeDriver, url: str, options: LibcloudOptions) -> NodeDriver:
+def _led(driver: NodeDriver, url: str, credentials: LibcloudCredentials, options: LibcloudOptions) -> NodeDriver:
     """To the endpoint by its connection itself: some drivers take a host and forget it, and the keys went elsewhere."""
     link = getattr(driver, "connection", None)
-    if not isinstance(link, Link):
+    if isinstance(link, Link):
         if url:
-            raise unusable(options.driver, "libcloud's driver can be led to no endpoint; leave spec.endpoint out")
-        return driver
-    if url:
-        at = endpoint(url)
-        link.host, link.port, link.secure, link.request_path = at.host, at.port, at.secure, at.path.rstrip("/")
-    link.conn_class, link.timeout = Transport, _TIMEOUT
-    link.connect()
+            at = endpoint(url)
+            link.host, link.port, link.secure, link.request_path = at.host, at.port, at.secure, at.path.rstrip("/")
+        link.conn_class, link.timeout = Transport, _TIMEOUT
+        link.connect()
+    elif url:
+        raise unusable(options.driver, "libcloud's driver can be led to no endpoint; leave spec.endpoint out")
+    if not carries(Trust(credentials.ca_bundle), link) and credentials.ca_bundle:
+        raise unusable(options.driver, "libcloud's driver takes no CAs; leave caBundle out of the Secret")
     return driver

@@ -19,6 +19,7 @@ from cloudherd.clouds.protocol import Connection, Driver, ErrorKind, LaunchReque
 from cloudherd.clouds.registry import Registry
 from devenv.moto_client import running_moto
 from tests.fakes.cloudstack import CloudStack
+from tests.fakes.digitalocean import DigitalOcean
 from tests.fakes.opennebula import OpenNebula
 from tests.fakes.tls import HOST, over_tls
 from tests.integration.asked import failure, launch
@@ -107,7 +108,15 @@ def cloudstack() -> Iterator[Cloud]:
         yield Cloud("cloudstack", stack.url, stack.calls.copy, keys, request("Small Instance"))
 
 
-@pytest.fixture(scope="module", params=[ec2, openstack, opennebula, cloudstack], ids=lambda one: one.__name__)
+@contextmanager
+def libcloud() -> Iterator[Cloud]:
+    with DigitalOcean() as ocean:
+        settings = {"region": "fra1", "options": {"driver": "digitalocean"}}
+        asked = request("s-1vcpu-1gb", "debian-12-x64")
+        yield Cloud("libcloud", ocean.url, ocean.calls.copy, {"key": "alices-token"}, asked, settings)
+
+
+@pytest.fixture(scope="module", params=[ec2, openstack, opennebula, cloudstack, libcloud], ids=lambda one: one.__name__)
 def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     with request.param() as cloud:
         yield cloud
