@@ -85,7 +85,8 @@ class LibcloudDriver:
         self._unfit: CloudError | None = None
 
     def list_vms(self) -> Listing:
-        return Listing(self._scope, tuple(map(to_vm, self._nodes())))
+        vms = {str(node.id): to_vm(node) for node in self._nodes()}  # one can be on two pages where another one came
+        return Listing(self._scope, tuple(vms.values()))
 
     def _nodes(self) -> list[Node]:
         return _called(lambda: list(self._driver.list_nodes()))
@@ -177,7 +178,9 @@ class LibcloudDriver:
         if len(found) == 1:
             return found[0]
         if found:
-            raise CloudError(ErrorKind.INVALID, "NotOne", f"{what} {name}: several have this name; give an ID")
+            ids = ", ".join(sorted(str(one.id) for one in found)[:5])
+            sentence = f"{what} {name}: several have this name; give one of the IDs {ids}"
+            raise CloudError(ErrorKind.INVALID, "NotOne", sentence)
         kind = ErrorKind.INVALID if what == "location" else ErrorKind.NOT_FOUND
         raise CloudError(kind, "NoSuchName", f"{what} {name}: the cloud shows none of this name")
 

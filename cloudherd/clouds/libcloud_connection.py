@@ -11,8 +11,6 @@ from cloudherd.clouds.protocol import Connection
 from cloudherd.clouds.transport import Transport, endpoint
 from cloudherd.clouds.trust import Trust, carries
 
-_TIMEOUT = 60.0  # seconds; libcloud's drivers wait for ever unless they are told
-
 
 def connected(
     kind: Kind, connection: Connection, credentials: LibcloudCredentials, options: LibcloudOptions
@@ -38,7 +36,7 @@ def _led(driver: NodeDriver, url: str, credentials: LibcloudCredentials, options
         if url:
             at = endpoint(url)
             link.host, link.port, link.secure, link.request_path = at.host, at.port, at.secure, at.path.rstrip("/")
-        link.conn_class, link.timeout = Transport, _TIMEOUT
+        link.conn_class, link.timeout = Transport, options.timeout_seconds  # else it may wait for ever
         link.connect()
     elif url:
         raise unusable(options.driver, "libcloud's driver can be led to no endpoint; leave spec.endpoint out")

@@ -46,6 +46,7 @@ class LibcloudOptions(BaseModel):
     lists_all: Annotated[
         bool, Field(description="you know that list_nodes reads all pages, of a driver of which we do not")
     ] = False
+    timeout_seconds: Annotated[float, Field(gt=0, le=600, description="how long to wait for an answer")] = 60
     scope: Annotated[
         str | None,
         Field(

@@ -77,6 +77,14 @@ def test_a_redirect_carries_no_user_data_away(ocean: DigitalOcean) -> None:
     assert ocean.calls["POST /v2/elsewhere"] == 0
 
 
+def test_a_launch_that_nobody_answers_in_time_has_an_unknown_outcome(ocean: DigitalOcean) -> None:
+    asked = driver(ocean, timeoutSeconds=1)
+    asked.sizes()
+    ocean.faults.append(Fault("hang", CREATE))
+    error = failure(lambda: asked.create_vm(REQUEST))
+    assert (error.kind, error.code) == (ErrorKind.UNKNOWN, "NoAnswerInTime")
+
+
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [
