@@ -17,6 +17,7 @@ KEYS = {
     "openstack": {"applicationCredentialId": "a", "applicationCredentialSecret": "s"},
     "opennebula": {"username": "alice", "password": "s"},
     "cloudstack": {"apiKey": "a", "secretKey": "s"},
+    "libcloud": {"key": "k"},
 }
 
 
