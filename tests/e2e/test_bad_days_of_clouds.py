@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from cloudherd.clouds.errors import not_from
 from cloudherd.clouds.protocol import ErrorKind
 from cloudherd.clouds.simulated import faults
 from devenv.stage import Stage
@@ -28,9 +29,11 @@ from tests.e2e.bad_days import (
     simulated,
     told,
 )
+from tests.e2e.sites import HTML
 from tests.e2e.world import World, until
 
 TWO_MINUTES = 120.0
+A_SENTENCE = 400  # characters
 
 
 @pytest.fixture
@@ -97,12 +100,17 @@ def hangs(world: World) -> Iterator[None]:
         os.killpg(pid, signal.SIGCONT)
 
 
-@contextmanager
-def down_for_maintenance(world: World) -> Iterator[None]:
-    answer = {"status": 503, "body": "<html>Down for maintenance</html>", "times": 10_000}
-    world.moto.knobs(answers=[answer])
-    yield
-    world.moto.knobs(answers=[])
+def page(status: int) -> Callable[[World], AbstractContextManager[None]]:
+    """Half a megabyte of HTML in place of every answer."""
+
+    @contextmanager
+    def begin(world: World) -> Iterator[None]:
+        answer = {"status": status, "body": HTML.decode(), "content_type": "text/html", "times": 10_000}
+        world.moto.knobs(answers=[answer])
+        yield
+        world.moto.knobs(answers=[])
+
+    return begin
 
 
 UNREACHABLE = ("Unreachable", "cannot be asked")
@@ -112,7 +120,8 @@ OUTAGES = {
     "simulated, denied": Outage("home", (*REFUSED, "AuthFailure"), simulated_fault(faults.deny()), "False"),
     "ec2, denied": Outage("aws", (*REFUSED, "aws-keys", "SignatureDoesNotMatch"), other_keys, "False"),
     "ec2, silent": Outage("aws", (*UNREACHABLE, "did not answer in time"), hangs),
-    "ec2, no EC2 at all": Outage("aws", (*UNREACHABLE, "HTTP503"), down_for_maintenance),
+    "ec2, a page for an answer": Outage("aws", (*UNREACHABLE, f"NotUnderstood: {not_from('EC2')}"), page(200)),
+    "ec2, a page for an error": Outage("aws", (*UNREACHABLE, f"HTTP503: {not_from('EC2')}"), page(503)),
 }
 
 
@@ -125,7 +134,8 @@ def test_nothing_follows_from_an_outage_but_that_new_vms_go_elsewhere(world: Wor
     before, runs = identities(world), {vm.id for vm in world.vms(outage.account)}
     assert len(runs) == 3
     with outage.begin(world):
-        says(world, "cloudaccount", outage.account, "Ready", "False", *outage.sentence)
+        said = says(world, "cloudaccount", outage.account, "Ready", "False", *outage.sentence)
+        assert len(said["message"]) < A_SENTENCE
         says(world, "cloudaccount", outage.account, "CredentialsValid", outage.credentials)
         done, asked = changes(world.home), len(world.front.calls())
         world.apply(cluster(5, at=(outage.account, "spare")))

@@ -136,6 +136,10 @@ MISTAKES = {
     "an EC2 without a region": Mistake(
         (KEYS, account("ec2", credentialsRef={"name": "keys"})), (account_says("spec.region"),)
     ),
+    "a region that no EC2 is known of": Mistake(
+        (KEYS, account("ec2", region="mars-1", credentialsRef={"name": "keys"})),
+        (account_says("InvalidSettings", "spec.region: no endpoint of EC2 is known for mars-1; set spec.endpoint"),),
+    ),
     "a provider that no package offers": Mistake(
         (account("nimbus"),), (account_says("No provider 'nimbus' is installed, only", "ec2", "simulated"),)
     ),
