@@ -148,7 +148,8 @@ def adopted(record: Instance, vm: VM, track: Track, view: View, scope: str) -> R
 
 def _ending(record: Instance, track: Track, view: View) -> Action:
     vm_id = vm_id_of(record, track)
-    never = never_will_be if view.shares(record) else never_launched
+    untold = track.inherited and not view.capabilities.tags_at_creation  # the sweep would not find what it missed
+    never = never_will_be if untold or view.shares(record) else never_launched
     if not vm_id and never(record) and track.unknown_at is None:
         return Release()
     if view.seen is None:
@@ -156,7 +157,7 @@ def _ending(record: Instance, track: Track, view: View) -> Action:
     if elsewhere(record, view):
         return _repointed(view.seen, view)
     seen = view.seen
-    known = {vm.id: vm for vm in seen.of(record)}
+    known = {vm.id: vm for vm in (*seen.of(record), *seen.untagged(record, view.installation))}
     if known and not vm_id:
         vm_id = track.vm_id = next(iter(known))
     vm = _shown(vm_id, seen, track)

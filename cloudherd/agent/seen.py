@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
-from cloudherd.agent.identity import Identity, identity_in, identity_of, is_ours
+from cloudherd.agent.identity import Identity, bears_identity, identity_in, identity_of, is_ours, token_for
 from cloudherd.api import Instance, ObjectKey
 from cloudherd.clouds.protocol import VM, Listing, VMState
 
@@ -16,7 +16,8 @@ ENDING = frozenset({VMState.DELETING, VMState.DELETED})
 @dataclass(frozen=True, slots=True)
 class Seen:
     """`begun` is monotonic seconds at the call. `ours` are the VMs tagged with this installation and this account, by
-    the cloud's ID; `foreign` all others; VMs that are gone for good are in `by_id` only.
+    the cloud's ID; `foreign` all others; VMs that are gone for good are in `by_id` only. `by_token` are those foreign
+    ones that name no owner, but the token that they were launched with.
     """
 
     scope: str
@@ -26,12 +27,17 @@ class Seen:
     foreign: tuple[VM, ...] = ()
     by_identity: dict[Identity, list[VM]] = field(default_factory=dict)
     by_name: dict[ObjectKey, list[VM]] = field(default_factory=dict)
+    by_token: dict[str, list[VM]] = field(default_factory=dict)
 
     def of(self, record: Instance) -> list[VM]:
         """The VMs, alive or on their way out, that bear all of this Instance's identity; the first is the one to
         keep.
         """
         return self.by_identity.get(identity_of(record), [])
+
+    def untagged(self, record: Instance, installation: str) -> list[VM]:
+        """Those that were launched for this Instance, and have got no tags."""
+        return self.by_token.get(token_for(installation, record), []) if self.by_token else []
 
     def predecessors(self, record: Instance) -> list[VM]:
         """Those that bear its namespace and name under another id."""
@@ -58,7 +64,11 @@ def index(listing: Listing, begun: float, installation: str, account: ObjectKey)
             by_identity[identity].append(vm)
             by_name[identity.key].append(vm)
     foreign = tuple(vm for vm in alive if vm.id not in ours)
-    return Seen(listing.scope, begun, by_id, ours, foreign, dict(by_identity), dict(by_name))
+    by_token: dict[str, list[VM]] = defaultdict(list)
+    for vm in foreign:
+        if vm.token and not bears_identity(vm.tags):
+            by_token[vm.token].append(vm)
+    return Seen(listing.scope, begun, by_id, ours, foreign, dict(by_identity), dict(by_name), dict(by_token))
 
 
 _ORDER = (

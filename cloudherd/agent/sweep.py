@@ -1,4 +1,4 @@
-"""The sweep for orphans: VMs that bear our tags and no record. The cloud is listed first, the cluster read second.
+"""The sweep for orphans: VMs of ours for which no record speaks. The cloud is listed first, the cluster read second.
 
 It refuses where either list is in doubt, waits until an orphan is old by our own clock, and ends only a few at a
 time. Its findings are candidates: who carries them out reads the named Instance live before.
@@ -7,10 +7,10 @@ time. Its findings are candidates: who carries them out reads the named Instance
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from cloudherd.agent.identity import Identity, identity_in, parse_provider_id
+from cloudherd.agent.identity import Identity, identity_in, identity_of, parse_provider_id
 from cloudherd.agent.seen import ENDING, Seen
 from cloudherd.agent.settings import AgentSettings
 from cloudherd.api import Instance, ObjectKey
@@ -60,11 +60,12 @@ def sweep(
     memory: SweepMemory,
     settings: AgentSettings,
     monotonic: float,
+    untagged: Iterable[Orphan] = (),
 ) -> list[Orphan]:
     """The orphans that are due, oldest first. `records` counts this account's Instances and `unreadable` those of
-    them that cannot be read.
+    them that cannot be read. `untagged`: see the function of that name.
     """
-    found = _orphans(seen, lookup)
+    found = _orphans(seen, lookup, untagged)
     memory.since = {vm_id: memory.since.get(vm_id, monotonic) for vm_id in found}
     plausible = _plausible(seen, records, memory, settings, monotonic)
     if unreadable or not plausible:
@@ -80,13 +81,23 @@ def sweep(
     return due[: settings.sweep_cap]
 
 
-def _orphans(seen: Seen, lookup: Lookup) -> dict[str, Orphan]:
-    found = {}
-    for vm in seen.ours.values():
-        identity = identity_in(vm.tags)
-        if identity and vm.state not in ENDING and is_orphan(vm, identity, lookup(identity.key), seen):
-            found[vm.id] = Orphan(vm, identity)
-    return found
+def untagged(seen: Seen, records: Iterable[Instance], installation: str) -> list[Orphan]:
+    """What may be orphans, though it bears no tags: VMs launched for these Instances, by their tokens. One is there
+    beside the Instance's own where the cloud looked for a token twice before it launched once.
+    """
+    if not seen.by_token:
+        return []
+    return [Orphan(vm, identity_of(one)) for one in records for vm in seen.untagged(one, installation)]
+
+
+def _orphans(seen: Seen, lookup: Lookup, untagged: Iterable[Orphan]) -> dict[str, Orphan]:
+    tagged = ((vm, identity_in(vm.tags)) for vm in seen.ours.values())
+    candidates = (*(Orphan(vm, identity) for vm, identity in tagged if identity), *untagged)
+    return {
+        each.vm.id: each
+        for each in candidates
+        if each.vm.state not in ENDING and is_orphan(each.vm, each.identity, lookup(each.identity.key), seen)
+    }
 
 
 def _age(orphan: Orphan, lookup: Lookup, settings: AgentSettings) -> float:

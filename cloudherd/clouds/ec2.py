@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from cloudherd.api.quantity import parse_quantity
 from cloudherd.clouds import ec2_xml
@@ -81,6 +82,7 @@ class Ec2Driver:
         self._paged = {"MaxResults": str(options.page_size)}
         self._owner = ""
         self._creation = Creation(api, options)
+        self._to_vm = partial(ec2_xml.to_vm, tells_token=not options.tags_at_launch)
 
     def list_vms(self) -> Listing:
         try:
@@ -97,7 +99,7 @@ class Ec2Driver:
         for reservation in self._api.items("DescribeInstances", self._paged, "reservationSet"):
             owners.add(reservation.findtext("ownerId", ""))
             for item in ec2_xml.items(reservation, "instancesSet"):
-                vm = ec2_xml.to_vm(item)
+                vm = self._to_vm(item)
                 vms[vm.id] = vm
         return Listing(self._scope(owners), tuple(vms.values()))
 
@@ -128,7 +130,7 @@ class Ec2Driver:
 
     def _described(self, vm_id: str) -> Iterator[VM]:
         for reservation in self._api.items("DescribeInstances", {"InstanceId.1": vm_id}, "reservationSet"):
-            yield from map(ec2_xml.to_vm, ec2_xml.items(reservation, "instancesSet"))
+            yield from map(self._to_vm, ec2_xml.items(reservation, "instancesSet"))
 
     def create_vm(self, request: LaunchRequest) -> VM:
         return self._creation.one(request)

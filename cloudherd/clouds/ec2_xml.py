@@ -59,19 +59,22 @@ def items(root: ET.Element, name: str) -> list[ET.Element]:
     return found.findall("item")
 
 
-def to_vm(item: ET.Element) -> VM:
+def to_vm(item: ET.Element, *, tells_token: bool = False) -> VM:
+    """`tells_token`: of a VM without our tags, the token that it was launched with."""
     state_name = item.findtext("instanceState/name", "")
     state = _STATES.get(state_name, VMState.UNKNOWN)
     tags = {tag.findtext("key", ""): tag.findtext("value", "") for tag in item.iterfind("tagSet/item")}
+    ours = _ours(tags, item)
     return VM(
         id=_text(item, "instanceId"),
         name=tags.get("Name", ""),
         state=state,
-        tags=_ours(tags, item),
+        tags=ours,
         private=_present(item.findtext("privateIpAddress", "")),
         public=_present(item.findtext("ipAddress", "")),
         flavor=item.findtext("instanceType", ""),
         detail="" if state in _FINE else _detail(item, state_name if state is VMState.UNKNOWN else ""),
+        token=item.findtext("clientToken", "") if tells_token and not ours else "",
     )
 
 

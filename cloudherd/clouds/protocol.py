@@ -79,7 +79,7 @@ class Verb(StrEnum):
 class VM:
     """A VM as a cloud reports it. `id` is the cloud's own; `detail` the cloud's words on its state, parsed and
     bounded. `no_room`: the cloud took the launch and has no place for the VM: it waits (`PENDING`) or is given up
-    (`ERROR`).
+    (`ERROR`). `token`: what a VM without tags was launched with, from accounts that put tags on after the launch.
     """
 
     id: str
@@ -91,6 +91,7 @@ class VM:
     flavor: str = ""
     detail: str = ""
     no_room: bool = False
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

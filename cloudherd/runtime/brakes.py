@@ -9,7 +9,7 @@ from cloudherd.agent.actions import Action, Lost, Nothing, Report
 from cloudherd.agent.loss import judge, service_of, too_many, was_up
 from cloudherd.agent.memory import Track
 from cloudherd.agent.power import rests
-from cloudherd.agent.sweep import Orphan, sweep
+from cloudherd.agent.sweep import Orphan, sweep, untagged
 from cloudherd.agent.view import FINALIZER, vm_id_of
 from cloudherd.api import CloudAccount, Instance, ObjectKey
 from cloudherd.api.quantity import parse_duration
@@ -177,6 +177,9 @@ def orphans(state: AccountState, parts: Parts) -> list[Orphan]:
     def lookup(key: ObjectKey) -> object | None:
         return store.entry("instances", key)
 
-    due = sweep(seen, lookup, len(bound), unreadable, state.sweeping, parts.settings, parts.clock.monotonic())
+    readable = (one for one in bound if isinstance(one, Instance))
+    more = untagged(seen, readable, parts.installation.id)
+    monotonic = parts.clock.monotonic()
+    due = sweep(seen, lookup, len(bound), unreadable, state.sweeping, parts.settings, monotonic, more)
     parts.metrics.orphans(state.key, len(state.sweeping.since))
     return due

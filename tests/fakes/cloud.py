@@ -30,6 +30,8 @@ TOKENS = Capabilities(
     idempotency_token=True, tags_at_creation=True, limits_readable=True, max_user_data=16384, visibility_seconds=10
 )
 NO_TOKENS = replace(TOKENS, idempotency_token=False)
+LATE_TAGS = replace(TOKENS, tags_at_creation=False)
+"""They are put on by a call of their own, which `untag` undoes."""
 
 SIZES = [Size("f-1", "sim.small", 1, 2 * 1024**3), Size("f-2", "sim.large", 4, 8 * 1024**3)]
 IMAGES = [Image("i-1", "sim-debian-12")]
@@ -55,6 +57,7 @@ class Machine:
     broken: tuple[VMState, str] | None = None
     no_room: bool = False
     tags: dict[str, str] = field(default_factory=dict)
+    untagged: bool = False
 
     def state(self, at: float) -> VMState:
         if at >= self.gone_at:
@@ -72,7 +75,9 @@ class Machine:
         address = (f"10.0.0.{self.id.removeprefix('vm-')}",) if state is VMState.RUNNING else ()
         detail = self.broken[1] if self.broken else ""
         no_room = self.no_room and state is VMState.ERROR
-        return VM(self.id, self.request.name, state, dict(self.tags), address, (), self.request.flavor, detail, no_room)
+        token = self.request.token if self.untagged else ""
+        flavor = self.request.flavor
+        return VM(self.id, self.request.name, state, dict(self.tags), address, (), flavor, detail, no_room, token)
 
 
 Fault = Callable[[str, Literal["before", "after"], str], Awaitable[None] | None]
@@ -129,6 +134,10 @@ class FakeCloud:
         for vm_id in ids:
             self.machines[vm_id].gone_at = self.machines[vm_id].ends_at = self.now()
 
+    def untag(self, vm_id: str) -> None:
+        machine = self.machines[vm_id]
+        machine.untagged, machine.tags = True, {}
+
     def break_(self, vm_id: str, state: VMState, detail: str = "") -> None:
         self.machines[vm_id].broken = (state, detail)
 
@@ -168,6 +177,8 @@ class FakeCloud:
             for one in self.machines.values():
                 if one.request.token == request.token:
                     one.made_at = min(one.made_at, self.now())  # the late one is here
+                    if one.untagged:
+                        one.untagged, one.tags = False, dict(request.tags)
                     return one.seen(self.now())
         if self.capacity is not None and len(self.alive()) >= self.capacity:
             raise CloudError(ErrorKind.FULL, "QuotaReached", f"no more than {self.capacity} VMs")

@@ -12,7 +12,7 @@ from cloudherd.clouds.conformance import CloudUnderTest, ProviderConformance
 from cloudherd.clouds.ec2 import Ec2, Ec2Driver
 from cloudherd.clouds.protocol import Connection, ErrorKind, LaunchRequest, VMState
 from devenv.moto_client import MotoClient
-from tests.integration.asked import failure
+from tests.integration.asked import failure, seen
 from tests.integration.ec2.asked import KEYS
 from tests.integration.ec2.test_conformance import cloud_under_test
 from tests.integration.ec2_truth import FLAVOR, IMAGE, Truth
@@ -107,6 +107,15 @@ class TestTagsAfterTheLaunch:
         moto.knobs(answers=[tags_refused(400, "InvalidInstanceID.NotFound")])
         assert failure(lambda: connect(**OLD).create_vm(request())).kind is ErrorKind.UNKNOWN
         assert truth.live() == {connect(**OLD).create_vm(request()).id}
+
+    def test_that_are_missing_leave_the_token_to_tell_whose_a_vm_is(self, moto: MotoClient, connect: Connect) -> None:
+        moto.knobs(answers=[tags_refused(500, "InternalError")])
+        failure(lambda: connect(**OLD).create_vm(request("ch-7")))
+        connect(**OLD).create_vm(request("ch-8"))
+        vms = connect(**OLD).list_vms().vms
+        assert {vm.token for vm in vms} == {"ch-7", ""}
+        assert [seen(connect(**OLD), vm.id).token for vm in vms] == [vm.token for vm in vms]
+        assert {vm.token for vm in connect().list_vms().vms} == {""}
 
     def test_are_not_put_on_a_vm_that_has_ended(self, moto: MotoClient, connect: Connect) -> None:
         driver = connect(**OLD)

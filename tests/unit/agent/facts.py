@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cloudherd.agent.identity import tags_for
+from cloudherd.agent.identity import tags_for, token_for
 from cloudherd.agent.seen import Seen, index
 from cloudherd.agent.settings import AgentSettings
 from cloudherd.agent.view import View
@@ -18,6 +18,7 @@ ID = "6f0c0000-0000-4000-8000-000000000001"
 OTHER_ID = "6f0c0000-0000-4000-8000-000000000002"
 WITH_TOKENS = Capabilities(True, True, True, 16384, visibility_seconds=60)
 WITHOUT_TOKENS = replace(WITH_TOKENS, idempotency_token=False)
+LATE_TAGS = replace(WITH_TOKENS, tags_at_creation=False)
 NOW = 10_000.0
 UNIX = 1_800_000_000.0
 """The same moment by the calendar."""
@@ -73,6 +74,11 @@ def launched(status: str) -> dict[str, Any]:
 def vm(vm_id: str = "i-1", state: VMState = VMState.RUNNING, *, of: Instance | None = None, **more: Any) -> VM:
     tags = more.pop("tags", tags_for("inst", of or record()))
     return VM(vm_id, "batch-worker-0-6f0c", state, tags, more.pop("private", ("10.0.0.1",)), **more)
+
+
+def untagged(vm_id: str = "i-1", state: VMState = VMState.RUNNING, *, of: Instance | None = None) -> VM:
+    """As `vm`, before it has got its tags."""
+    return vm(vm_id, state, tags={}, token=token_for("inst", of or record()))
 
 
 def seen(*vms: VM, begun: float = NOW, scope: str = SCOPE) -> Seen:

@@ -10,6 +10,7 @@ from cloudherd.agent.memory import Asked, Look, Track
 from cloudherd.api.instance import Addresses
 from cloudherd.clouds.protocol import VMState
 from tests.unit.agent.facts import (
+    LATE_TAGS,
     NOW,
     OTHER_ID,
     SCOPE,
@@ -17,6 +18,7 @@ from tests.unit.agent.facts import (
     launched,
     record,
     seen,
+    untagged,
     up,
     view,
     vm,
@@ -102,6 +104,10 @@ def test_the_same_name_of_another_installation_is_no_predecessor() -> None:
 def test_an_address_that_was_used_before_says_nothing() -> None:
     other = vm("i-1", of=record("batch-worker-1", id_=OTHER_ID), private=("10.0.0.1",))
     assert decide(record(status=up("i-0")), track(), view(seen(other))) == LookUp("i-0")
+
+
+def test_one_without_tags_is_launched_again_for_the_token_leads_to_it() -> None:
+    assert decide(record(), track(), view(seen(untagged()), capabilities=LATE_TAGS)) == Launch()
 
 
 def test_after_a_lost_answer_the_token_is_tried_again_when_a_later_listing_lacks_the_vm() -> None:
@@ -260,6 +266,20 @@ def test_a_listing_begun_before_the_call_to_end_it_confirms_nothing() -> None:
 def test_a_vm_listed_as_deleted_for_good_is_gone() -> None:
     its = record(deleting=True, status=up())
     assert decide(its, track(), view(seen(vm("i-1", VMState.DELETED)))) == Release()
+
+
+def test_one_that_got_no_tags_is_ended_by_its_token() -> None:
+    its = record(deleting=True)
+    inherited = track(first_seen=NOW - 6000, inherited=True, ending_since=NOW - 6000)
+    assert decide(its, inherited, view(seen(untagged("i-7")), capabilities=LATE_TAGS)) == Destroy(("i-7",))
+    assert decide(its, track(), view(seen(vm("i-1"), untagged("i-7")))) == Destroy(("i-1", "i-7"))
+
+
+def test_where_tags_come_late_an_attempt_of_an_earlier_process_may_be_untold() -> None:
+    its = record(deleting=True, status=launched("False"))
+    inherited = track(inherited=True, ending_since=NOW - 60)
+    assert decide(its, inherited, view(seen(), capabilities=LATE_TAGS)) == Nothing(until=NOW + 540)
+    assert decide(its, track(), view(seen(), capabilities=LATE_TAGS)) == Release()
 
 
 def test_a_vm_too_young_for_the_listing_is_ended_by_the_id_of_its_answer() -> None:

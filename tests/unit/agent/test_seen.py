@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cloudherd.agent.seen import again
 from cloudherd.clouds.protocol import Listing, VMState
-from tests.unit.agent.facts import NOW, OTHER_ID, SCOPE, record, seen, vm
+from tests.unit.agent.facts import NOW, OTHER_ID, SCOPE, record, seen, untagged, vm
 
 
 def test_a_vm_that_came_on_two_pages_counts_once() -> None:
@@ -29,6 +31,19 @@ def test_predecessors_bear_the_name_under_another_id() -> None:
     listed = seen(old, vm("i-2"))
     assert listed.predecessors(record()) == [old]
     assert [one.id for one in listed.of(record())] == ["i-2"]
+
+
+def test_one_without_tags_is_foreign_and_its_instances_by_the_token() -> None:
+    listed = seen(untagged("i-1"), vm("i-2", tags={}, token="ch-another"), untagged("i-3", VMState.DELETED))
+    assert [one.id for one in listed.foreign] == ["i-1", "i-2"]
+    assert [one.id for one in listed.untagged(record(), "inst")] == ["i-1"]
+    assert not listed.untagged(record(), "another")
+    assert not listed.untagged(record(id_=OTHER_ID), "inst")
+
+
+def test_what_names_an_owner_belongs_to_nobody_else_whatever_its_token() -> None:
+    tags = {**vm().tags, "cloudherd-installation": "another"}
+    assert not seen(replace(untagged(), tags=tags)).untagged(record(), "inst")
 
 
 def test_a_listing_that_says_the_same_is_what_was_seen_before_begun_anew() -> None:

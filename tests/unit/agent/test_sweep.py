@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from cloudherd.agent.settings import AgentSettings
-from cloudherd.agent.sweep import SweepMemory, sweep
+from cloudherd.agent.sweep import SweepMemory, sweep, untagged
 from cloudherd.api import Instance, ObjectKey
 from cloudherd.clouds.protocol import VM, VMState
 from tests.unit.agent.facts import ID, OTHER_ID, record, seen, up, vm
+from tests.unit.agent.facts import untagged as late
 
 SETTINGS = AgentSettings(orphan_age=600, predecessor_age=3600, sweep_cap=2)
 
@@ -25,7 +26,9 @@ class Sweeper:
         def lookup(key: ObjectKey) -> object | None:
             return known.get(key)
 
-        found = sweep(seen(*vms), lookup, len(self.records), self.unreadable, self.memory, SETTINGS, monotonic)
+        listed = seen(*vms)
+        more = untagged(listed, self.records, "inst")
+        found = sweep(listed, lookup, len(self.records), self.unreadable, self.memory, SETTINGS, monotonic, more)
         return [orphan.vm.id for orphan in found]
 
 
@@ -80,6 +83,15 @@ def test_a_second_vm_goes_only_while_the_first_is_there() -> None:
     alone = Sweeper(record(status=up("i-1")))
     alone.at(0, vm("i-2"))
     assert alone.at(3600, vm("i-2")) == []
+
+
+def test_a_second_vm_without_tags_goes_too_and_a_first_one_never() -> None:
+    sweeper = Sweeper(record(status=up("i-1")))
+    sweeper.at(0, vm("i-1"), late("i-2"))
+    assert sweeper.at(3600, vm("i-1"), late("i-2")) == ["i-2"]
+    starting = Sweeper(record())
+    starting.at(0, late("i-1"))
+    assert starting.at(9000, late("i-1")) == []
 
 
 def test_records_that_vanished_behind_our_back_stop_it() -> None:

@@ -7,13 +7,14 @@ from typing import Literal
 
 import pytest
 
+from cloudherd.agent.settings import AgentSettings
 from cloudherd.clouds.protocol import Capabilities, CloudError, ErrorKind, VMState
 from cloudherd.runtime import kinds
 from cloudherd.runtime.ports import ApiError
 from tests.fakes.agentworld import NAMESPACE, agent_at_work
 from tests.fakes.apiserver import Call
 from tests.fakes.clock import on_virtual_time, run_virtually
-from tests.fakes.cloud import NO_TOKENS, TOKENS, FakeCloud
+from tests.fakes.cloud import LATE_TAGS, NO_TOKENS, TOKENS, FakeCloud
 
 When = Literal["before", "after"]
 LOST = CloudError(ErrorKind.UNKNOWN, "Timeout", "no answer came")
@@ -212,6 +213,51 @@ async def test_a_write_that_fails_loses_no_provider_id(reason: str) -> None:
         await world.instance("batch-worker-0")
         await world.clock.until(world.all_are("Ready", 1), within=60)
         assert world.home.count("create_vm") == 1
+
+
+@on_virtual_time
+async def test_a_launch_that_was_killed_before_its_tags_leaves_no_vm_behind() -> None:
+    async with agent_at_work(latency=5, capabilities=LATE_TAGS) as world:
+        await world.instance("batch-worker-0")
+        await world.clock.until(lambda: bool(world.home.machines))
+        await world.kill()
+        world.home.untag("vm-1")
+        await world.delete("batch-worker-0")
+        world.start()
+        await world.clock.until(lambda: not world.records(), within=100)
+        assert not world.home.alive()
+
+
+@on_virtual_time
+async def test_a_vm_that_never_gets_its_tags_goes_with_its_record() -> None:
+    async with agent_at_work(capabilities=LATE_TAGS) as world:
+
+        def fault(operation: str, when: When, what: str) -> None:
+            if operation == "create_vm" and when == "after":
+                world.home.untag("vm-1")
+                raise LOST
+
+        world.home.fault = fault
+        await world.instance("batch-worker-0")
+        await world.clock.advance(100)
+        assert world.ready("batch-worker-0").reason == "OutcomeUnknown"
+        assert len(world.home.machines) == 1
+        await world.delete("batch-worker-0")
+        await world.clock.until(lambda: not world.records(), within=100)
+        assert not world.home.alive()
+
+
+@on_virtual_time
+async def test_of_two_vms_of_one_token_the_one_without_tags_is_ended() -> None:
+    async with agent_at_work(capabilities=LATE_TAGS, settings=AgentSettings(predecessor_age=300)) as world:
+        await world.instances(2)
+        await world.clock.until(world.all_are("Ready", 2))
+        twin = world.home.add(world.home.machines["vm-1"].request)
+        world.home.untag(twin.id)
+        await world.clock.until(lambda: twin not in world.home.alive(), within=400)
+        await world.clock.advance(1000)
+        assert [one.id for one in world.home.alive()] == ["vm-1", "vm-2"]
+        assert set(world.phases().values()) == {"Ready"}
 
 
 @on_virtual_time
