@@ -6,6 +6,7 @@ in their order.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from devenv.openstack_client import OpenStackClient, Project
 from devenv.openstack_seed import BIG
 from devenv.stage import ROOT, Stage
 from tests.e2e.world import Manifest, World, until, world_on
+from tests.fakes.httpserver import Fault
+from tests.integration.openstack.front import NovaFront
 
 pytestmark = pytest.mark.openstack
 
@@ -86,6 +89,9 @@ class Scene:
         for account in ("home", "aws"):  # else the cluster begins at the one that answers first
             until(f"{account} is ready", lambda account=account: self.is_ready(account))  # type: ignore[misc]
         self.world.apply(self.world.cluster(workers))
+
+    def scale(self, workers: int) -> None:
+        self.world.merge("virtualcluster", "batch", {"spec": self.world.cluster(workers)["spec"]})
 
     def is_ready(self, account: str) -> bool:
         ready = self.world.condition("cloudaccount", account, "Ready")
@@ -182,7 +188,7 @@ class TestTheMainJob:
             scene.admin(region).limit(scene.home, instances=5)
         theirs = client.at(region).launch("theirs")
         account = "aws" if scene.two_regions else "home"
-        until("it counts", lambda: foreign(scene.world, account) == 1)
+        until("it counts", lambda: instances(scene.world, "foreign", account) == 1)
         scene.world.delete("virtualcluster", "batch")
         scene.world.wait_gone("virtualcluster", "batch", within=PATIENCE)
         left = scene.admin(region).servers(scene.second if scene.two_regions else scene.home)
@@ -192,9 +198,22 @@ class TestTheMainJob:
         until("its end", lambda: not scene.admin(region).servers(project))
 
 
-def foreign(world: World, account: str) -> int:
+def instances(world: World, whose: str, account: str = "home") -> int:
+    """`whose`: used or foreign, as the account says."""
     found = world.one("cloudaccount", account) or {}
-    return int(found["status"].get("foreign", {}).get("instances", 0))
+    return int(found["status"].get(whose, {}).get("instances", 0))
+
+
+def marks(world: World) -> list[Manifest]:
+    """What `home` remembers as full."""
+    found: list[Manifest] = (world.one("cloudaccount", "home") or {})["status"].get("full", [])
+    return found
+
+
+def running(admin: OpenStackClient, project: Project, wanted: int) -> list[Manifest]:
+    """The project's servers, once so many are up; none before."""
+    found = list(admin.servers(project).values())
+    return found if [one["status"] for one in found] == ["ACTIVE"] * wanted else []
 
 
 def test_where_there_is_no_host_the_rest_goes_elsewhere_and_what_came_to_nothing_is_ended(scene: Scene) -> None:
@@ -211,17 +230,62 @@ def test_where_there_is_no_host_the_rest_goes_elsewhere_and_what_came_to_nothing
     assert [(mark["flavor"], mark["reason"]) for mark in home["status"]["full"]] == [(flavor["id"], "CloudFull")]
 
 
-def test_a_quota_that_is_lowered_below_what_runs_ends_nothing(scene: Scene) -> None:
+def test_a_quota_that_is_lowered_below_what_runs_ends_nothing_and_what_is_missing_goes_elsewhere(scene: Scene) -> None:
+    admin = scene.admin("RegionOne")
+    admin.limit(scene.home, instances=20)
     scene.apply(workers=3)
     scene.world.wait_ready(within=PATIENCE, master=1, worker=3)
     before = {one.found["id"] for one in scene.servers()}
-    scene.admin("RegionOne").limit(scene.home, instances=2)
-    scene.world.merge("virtualcluster", "batch", {"spec": scene.world.cluster(5)["spec"]})
+    assert len(before) == 4
+    admin.limit(scene.home, instances=2)
+    scene.scale(5)
     scene.world.wait_ready(within=PATIENCE, master=2, worker=5)
+    assert scene.counts() == {**AT_HOME, "aws master": 1, "aws worker": 2}
     assert {one.found["id"] for one in scene.servers()} == before
 
 
-def test_while_keystone_is_down_what_runs_there_stays_and_what_is_new_goes_elsewhere(scene: Scene) -> None:
+def test_what_nova_itself_refuses_goes_elsewhere_until_the_strangers_who_took_the_rest_are_gone(scene: Scene) -> None:
+    """They came between two polls: by what the account knows there is room for three more."""
+    admin = scene.admin("RegionOne")
+    admin.limit(scene.home, instances=6)
+    scene.apply(workers=2, pollInterval="1h")
+    scene.world.wait_ready(within=PATIENCE, master=1, worker=2)
+    until("all is counted", lambda: instances(scene.world, "used") == 3)
+    admin.of(scene.home).launch("theirs", min_count=3)
+    found = until("they run", lambda: running(admin, scene.home, 6))
+    strangers = [one["id"] for one in found if "cloudherd-name" not in one["metadata"]]
+    scene.scale(4)
+    mark = until("nova's refusal", lambda: marks(scene.world))[0]
+    assert (mark.get("flavor", ""), mark["reason"]) == ("", "CloudFull")
+    assert "Quota exceeded for instances: Requested 1, but already used 6 of 6 instances" in mark["message"]
+    scene.world.wait_ready(within=PATIENCE, master=2, worker=4)
+    assert scene.counts() == {"home master": 1, "home worker": 2, "aws master": 1, "aws worker": 2}
+
+    scene.world.merge("cloudaccount", "home", {"spec": {"pollInterval": "1s"}})
+    until("they count", lambda: instances(scene.world, "foreign") == 3)
+    assert scene.world.condition("cloudaccount", "home", "CapacityAvailable")["status"] == "False"
+    for one in strangers:
+        admin.call("DELETE", "compute", f"/servers/{one}")
+    until("room", lambda: scene.world.condition("cloudaccount", "home", "CapacityAvailable")["reason"] == "HasRoom")
+    assert marks(scene.world) == []
+    scene.scale(6)
+    scene.world.wait_ready(within=PATIENCE, master=2, worker=6)
+    assert scene.counts() == {"home master": 1, "home worker": 4, "aws master": 1, "aws worker": 2}
+    assert sorted(admin.ended(scene.home)) == ["theirs-1", "theirs-2", "theirs-3"], "none of ours was made in vain"
+
+
+def test_a_launch_whose_answer_is_lost_brings_one_vm(stage: Stage, openstack: OpenStack) -> None:
+    with NovaFront(openstack, "RegionOne") as front, scene_on(stage, openstack) as scene:
+        front.faults.append(Fault("lose", "POST /servers"))
+        scene.apply(workers=1, endpoint=front.url)
+        scene.world.wait_ready(within=PATIENCE, master=1, worker=1)
+        assert front.faults == [], "it was lost"
+        assert scene.counts() == {"home master": 1, "home worker": 1}
+        assert front.calls["POST /servers"] == 2
+        assert scene.admin("RegionOne").ended(scene.home) == []
+
+
+def test_while_keystone_is_down_for_a_minute_what_runs_there_stays_and_what_is_new_goes_elsewhere(scene: Scene) -> None:
     """In the region whose nova asks keystone about every token."""
     admin = scene.admin("RegionTwo")
     admin.limit(scene.home, instances=20)
@@ -229,11 +293,20 @@ def test_while_keystone_is_down_what_runs_there_stays_and_what_is_new_goes_elsew
     scene.world.wait_ready(within=PATIENCE, master=1, worker=2)
     before = set(admin.servers(scene.home))
     assert len(before) == 3
+
+    def at_home_all_stay() -> bool:
+        found = [one for one in scene.world.get("instances") if one["spec"]["accountRef"]["name"] == "home"]
+        assert {one["status"]["providerID"].rpartition("/")[2] for one in found} == before
+        return True
+
+    over = time.monotonic() + 60
     scene.cloud.stop_keystone()
     try:
         until("the account says so", lambda: unreachable(scene.world))
-        scene.world.merge("virtualcluster", "batch", {"spec": scene.world.cluster(4)["spec"]})
+        scene.scale(4)
         until("what is new", lambda: scene.world.counts() == {"aws master": 1, "aws worker": 2}, within=PATIENCE)
+        until("a minute is over", lambda: at_home_all_stay() and time.monotonic() > over)
+        assert unreachable(scene.world)
     finally:
         scene.cloud.start_keystone()
     until("home is ready again", lambda: scene.is_ready("home"))
