@@ -41,9 +41,14 @@ def power(record: Instance, vm: VM, track: Track, view: View) -> Action | None:
         return _up(record, vm, track, view) if vm.state in _UP and _was_asked(record, track) else None
     if vm.state is _TARGETS[wanted]:
         return Report(False, wanted, f"it is {vm.state}, as spec.powerState asks", phase="Stopped")
-    if vm.state is VMState.RUNNING:
+    if vm.state is VMState.RUNNING or (wanted == "Stopped" and _goes_down(vm, track)):
         return _down(record, wanted, vm, track, view)
     return _up(record, vm, track, view) if vm.state in _UP else None
+
+
+def _goes_down(vm: VM, track: Track) -> bool:
+    """Whether it was told to shut down, and is neither up nor at rest."""
+    return vm.state is VMState.UNKNOWN and Verb.SHUT_DOWN in track.power.told
 
 
 def _was_asked(record: Instance, track: Track) -> bool:
@@ -61,6 +66,8 @@ def _down(record: Instance, wanted: PowerState, vm: VM, track: Track, view: View
         return Report(False, going, f"spec.powerState asks for it to be {_TARGETS[wanted]}", phase="Stopped")
     first = track.power.told.get(verbs[0])
     deaf = first is not None and view.monotonic >= first.since + view.settings.shut_down_patience
+    if _goes_down(vm, track) and not deaf:
+        return NOTHING
     return _ask(verbs[-1] if deaf else verbs[0], vm, track, view)
 
 
@@ -95,7 +102,7 @@ def has_grace(record: Instance) -> bool:
 
 def farewell(record: Instance, vm: VM, track: Track, view: View) -> Action | None:
     """What spec.deletionGrace asks for before the VM is ended. None: it is to be ended now."""
-    if not has_grace(record) or vm.state is not VMState.RUNNING:
+    if not has_grace(record) or not (vm.state is VMState.RUNNING or _goes_down(vm, track)):
         return None
     if not _able((Verb.SHUT_DOWN,), track, view):
         words = _cannot("spec.deletionGrace: it is ended at once", (Verb.SHUT_DOWN,), track, view)

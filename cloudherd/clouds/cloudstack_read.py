@@ -24,7 +24,7 @@ _STATES = {
     "Starting": VMState.PENDING,
     "Running": VMState.RUNNING,
     "Migrating": VMState.RUNNING,
-    "Stopping": VMState.STOPPED,
+    "Stopping": VMState.UNKNOWN,  # it may run again, if that fails
     "Stopped": VMState.STOPPED,
     "Shutdown": VMState.STOPPED,
     "Destroyed": VMState.DELETED,  # it holds nothing any more, and is removed in the cloud's own time

@@ -46,6 +46,7 @@ _ACTIVE = {
     **dict.fromkeys(_UP.split(), VMState.RUNNING),
     **dict.fromkeys(_ENDING.split(), VMState.DELETING),
     "SAVE_SUSPEND": VMState.SUSPENDED,
+    "SHUTDOWN_POWEROFF": VMState.UNKNOWN,  # it runs again where the guest is deaf
     "UNKNOWN": VMState.UNKNOWN,
 }
 _FINE = frozenset({VMState.RUNNING, VMState.DELETED})

@@ -2,7 +2,7 @@
 
 Answers as the API's documentation and source say (signature version 3, error codes, pages by offset with a count,
 Destroyed VMs that linger); no real server was at hand. Each job takes `STEP` seconds, on its way a VM is Stopped with a
-job, then Starting.
+job, then Starting. One on its way is refused as in use; a stop that is not forced fails where the guest is deaf.
 """
 
 from __future__ import annotations
@@ -56,11 +56,15 @@ class Machine:
     fails: tuple[int, str] | None = None
     ended_at: float | None = None
     forced: str = ""
+    passing: tuple[str, float] | None = None
+    """A state until then, on the way to `forced`."""
     tags: dict[str, str] = field(default_factory=dict)
 
     def state(self, now: float) -> str:
         if self.ended_at is not None:
             return "Destroyed" if now >= self.ended_at else "Stopping"
+        if self.passing and now < self.passing[1]:
+            return self.passing[0]
         if self.forced:
             return self.forced
         if now < self.made_at + STEP / 2:
@@ -87,6 +91,7 @@ class CloudStack(Server):
         self.page_limit = 500
         self.host_cpus = 10**6
         self.expunge_allowed = False
+        self.deaf = False  # or guests do not shut down when they are told to
         self.tag_fails: tuple[int, str] | None = None
         self.jobs: dict[str, Callable[[float], tuple[int, Json]]] = {}
         self.after_page: list[Callable[[], object]] = []  # done one by one after each page of a listing of VMs
@@ -195,9 +200,7 @@ class CloudStack(Server):
     def do_destroyVirtualMachine(self, user: User, fields: dict[str, str]) -> Json:
         if "expunge" in fields and not self.expunge_allowed:
             raise Refused(531, "Parameter expunge can be passed by Admin only. Or when the global setting is set.")
-        machine = next((one for one in self.machines if one.id == fields["id"] and one.owner == user.name), None)
-        if machine is None:
-            raise Refused(431, _no_entity("id", fields["id"]))
+        machine = self._own(user, fields)
         if machine.ended_at is None:
             machine.ended_at = time.monotonic() + STEP
         if "expunge" in fields:
@@ -205,15 +208,23 @@ class CloudStack(Server):
         return {"jobid": self._job(f"destroy {machine.number}", None)}
 
     def do_stopVirtualMachine(self, user: User, fields: dict[str, str]) -> Json:
-        return self._power(fields["id"], "Stopped")
+        machine = self._at_hand(user, fields)
+        if machine.state(time.monotonic()) == "Stopped":
+            return {"jobid": self._job(f"stop {machine.number}", None)}
+        if self.deaf and fields.get("forced") != "true":
+            return self._power(machine, "Stopping", "Running", (530, f"Unable to stop VM {machine.id}"))
+        return self._power(machine, "Stopping", "Stopped")
 
     def do_startVirtualMachine(self, user: User, fields: dict[str, str]) -> Json:
-        return self._power(fields["id"], "Running")
+        machine = self._at_hand(user, fields)
+        if machine.state(time.monotonic()) != "Stopped":
+            failed = (431, f"The virtual machine {machine.id} is already running")
+            return {"jobid": self._job(f"start {machine.number}", failed)}
+        return self._power(machine, "Starting", "Running")
 
-    def _power(self, vm_id: str, state: str) -> Json:
-        (machine,) = (one for one in self.machines if one.id == vm_id)
-        machine.forced = state
-        return {"jobid": self._job(f"{state} {machine.number}", None)}
+    def _power(self, machine: Machine, by: str, to: str, fails: tuple[int, str] | None = None) -> Json:
+        machine.passing, machine.forced = (by, time.monotonic() + STEP), to
+        return {"jobid": self._job(f"{by} {machine.number}", fails)}
 
     def do_createTags(self, user: User, fields: dict[str, str]) -> Json:
         (machine,) = (one for one in self.machines if one.id == fields["resourceids"])
@@ -236,6 +247,19 @@ class CloudStack(Server):
         return b64decode(machine.fields.get("userdata", ""))
 
     # -- within
+
+    def _own(self, user: User, fields: dict[str, str]) -> Machine:
+        machine = next((one for one in self.machines if one.id == fields["id"] and one.owner == user.name), None)
+        if machine is None:
+            raise Refused(431, _no_entity("id", fields["id"]))
+        return machine
+
+    def _at_hand(self, user: User, fields: dict[str, str]) -> Machine:
+        machine = self._own(user, fields)
+        state = machine.state(time.monotonic())
+        if state in ("Starting", "Stopping"):
+            raise Refused(536, f"The virtual machine {machine.id} is in use, for it is {state}")
+        return machine
 
     def _job(self, what: str, fails: tuple[int, str] | None) -> str:
         job_id, done_at = uuid(f"job {what} {len(self.jobs)}"), time.monotonic() + STEP

@@ -20,11 +20,15 @@ from tests.fakes.httpserver import Reply, Request, Server
 from tests.fakes.opennebula_machine import (
     ACTIVE,
     BOOT_FAILURE,
+    BOOT_POWEROFF,
+    BOOT_SUSPENDED,
     DONE,
     NAMES,
     PENDING,
     RUNNING,
+    SAVE_SUSPEND,
     SHUTDOWN,
+    SHUTDOWN_POWEROFF,
     STEP,
     Machine,
     Vectors,
@@ -40,7 +44,12 @@ AUTHENTICATION, AUTHORIZATION, NO_EXISTS, ACTION, API, INTERNAL, ALLOCATE = (
     *(0x100, 0x200, 0x400, 0x800, 0x1000, 0x2000),
     0x4000,
 )
-REST = {"poweroff": (8, 0), "poweroff-hard": (8, 0), "suspend": (5, 0)}
+REST = {
+    "poweroff": (SHUTDOWN_POWEROFF, (8, 0)),
+    "poweroff-hard": (SHUTDOWN_POWEROFF, (8, 0)),
+    "suspend": (SAVE_SUSPEND, (5, 0)),
+}
+WAKING = {(8, 0): BOOT_POWEROFF, (5, 0): BOOT_SUSPENDED}
 _NO_WORD = re.compile(r"\$(?![A-Za-z])")
 _WORD = re.compile(r"\$[A-Za-z_]+(\[\w+\])?")
 
@@ -76,6 +85,7 @@ class OpenNebula(Server):
         self.machines: dict[int, Machine] = {}
         self.host_cpus = 1e9
         self.leases = 1 << 16
+        self.deaf = False  # or guests do not shut down when they are told to
         self.ends = True  # or a terminate is taken, and the VM runs on
         self.rights = True  # or a group without CREATE on TEMPLATE
         self.add_template("small", CPU="1", MEMORY="2048")
@@ -203,11 +213,14 @@ class OpenNebula(Server):
         return number
 
     def _power(self, machine: Machine, action: str, state: tuple[int, int]) -> int:
-        at_rest = state in REST.values()
-        if at_rest is not (action == "resume") or not (at_rest or state == (ACTIVE, RUNNING)):
+        down = state == (ACTIVE, RUNNING) or (action == "poweroff-hard" and state == (ACTIVE, SHUTDOWN_POWEROFF))
+        if state not in WAKING if action == "resume" else not down:
             words = f'Error performing action "{action}": This action is not available for state {state[0]}'
             raise Refused(ACTION, words)
-        machine.forced = REST.get(action, (ACTIVE, RUNNING))
+        lcm, machine.forced = REST[action] if action in REST else (WAKING[state], (ACTIVE, RUNNING))
+        if self.deaf and action == "poweroff":
+            machine.forced = (ACTIVE, RUNNING)  # its driver has waited long enough
+        machine.passing = lcm, time.monotonic() + STEP
         return machine.id
 
     # -- what a test looks at and changes behind the callers' backs

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 STEP = 0.03  # seconds in each passing state
 PENDING, HOLD, ACTIVE, POWEROFF, DONE = 1, 2, 3, 8, 6
 PROLOG, BOOT, RUNNING, EPILOG, SHUTDOWN, BOOT_FAILURE = 1, 2, 3, 11, 12, 36
+SAVE_SUSPEND, SHUTDOWN_POWEROFF, BOOT_POWEROFF, BOOT_SUSPENDED = 6, 18, 20, 21
 NAMES = {PROLOG: "PROLOG", BOOT: "BOOT", EPILOG: "EPILOG", SHUTDOWN: "SHUTDOWN"}
 
 Version = tuple[int, int]
@@ -54,6 +55,8 @@ class Machine:
     ending_at: float | None = None
     done_at: float | None = None
     forced: tuple[int, int] | None = None
+    passing: tuple[int, float] | None = None
+    """An LCM_STATE until then, on the way to `forced`."""
 
     def state(self, now: float) -> tuple[int, int]:
         """STATE and LCM_STATE."""
@@ -61,6 +64,8 @@ class Machine:
             return DONE, 0
         if self.ending_at is not None:
             return ACTIVE, SHUTDOWN if now < self.ending_at + STEP else EPILOG
+        if self.passing and now < self.passing[1]:
+            return ACTIVE, self.passing[0]
         if self.forced:
             return self.forced
         if self.placed_at is None:

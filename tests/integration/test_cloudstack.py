@@ -12,7 +12,7 @@ import pytest
 
 from cloudherd.clouds.cloudstack import MAX_USER_DATA, CloudStackDriver
 from cloudherd.clouds.cloudstack import CloudStack as Provider
-from cloudherd.clouds.protocol import Connection, ErrorKind, VMState
+from cloudherd.clouds.protocol import VM, Connection, ErrorKind, Verb, VMState
 from tests.fakes.cloudstack import CloudStack, uuid
 from tests.fakes.httpserver import Fault, Reply
 from tests.integration.asked import everything_said, failure, launch, seen
@@ -56,6 +56,12 @@ def quick(connect: Connect, many: int) -> list[str]:
     return [driver.create_vm(request(tags={"cloudherd-id": "1"})).id for _ in range(many)]
 
 
+def running(driver: CloudStackDriver) -> VM:
+    vm = driver.create_vm(request())
+    eventually(lambda: seen(driver, vm.id).state is VMState.RUNNING)
+    return vm
+
+
 class TestListing:
     def test_every_page_is_read_and_one_page_is_one_call(self, server: CloudStack, connect: Connect) -> None:
         made = set(quick(connect, 7))
@@ -85,6 +91,7 @@ class TestListing:
         ("told", "state", "detail"),
         [
             ("Stopped", VMState.STOPPED, "Stopped"),
+            ("Stopping", VMState.UNKNOWN, "Stopping"),
             ("Migrating", VMState.RUNNING, ""),
             ("Expunging", VMState.DELETED, ""),
             ("Error", VMState.ERROR, "Error"),
@@ -276,6 +283,34 @@ class TestRoom:
             "Small Instance": (1, 2**29),
             "Large Instance": (8, 16 * 2**30),
         }
+
+
+class TestPower:
+    def test_a_guest_that_is_deaf_runs_on_after_a_shutdown_and_is_stopped_by_force(
+        self, server: CloudStack, driver: CloudStackDriver
+    ) -> None:
+        vm = running(driver)
+        server.deaf = True
+        driver.power(vm.id, Verb.SHUT_DOWN)
+        assert seen(driver, vm.id).state is not VMState.STOPPED
+        eventually(lambda: seen(driver, vm.id).state is VMState.RUNNING)
+        driver.power(vm.id, Verb.STOP)
+        eventually(lambda: seen(driver, vm.id).state is VMState.STOPPED)
+
+    def test_a_vm_on_its_way_is_busy(self, server: CloudStack, driver: CloudStackDriver) -> None:
+        vm = running(driver)
+        server.machines[0].passing = ("Stopping", float("inf"))
+        for verb in (Verb.SHUT_DOWN, Verb.STOP, Verb.START):
+            error = failure(partial(driver.power, vm.id, verb))
+            assert (error.kind, error.code) == (ErrorKind.BUSY, "CloudStack536")
+
+    def test_a_start_of_what_runs_changes_nothing(self, server: CloudStack, driver: CloudStackDriver) -> None:
+        vm = running(driver)
+        driver.power(vm.id, Verb.START)
+        assert seen(driver, vm.id).state is VMState.RUNNING
+
+    def test_a_vm_that_is_gone_is_not_found(self, driver: CloudStackDriver) -> None:
+        assert failure(lambda: driver.power(uuid("gone"), Verb.STOP)).kind is ErrorKind.NOT_FOUND
 
 
 class TestEnd:

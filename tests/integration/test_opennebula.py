@@ -13,10 +13,10 @@ import pytest
 
 from cloudherd.clouds.opennebula import MAX_USER_DATA, OpenNebulaDriver
 from cloudherd.clouds.opennebula import OpenNebula as Provider
-from cloudherd.clouds.protocol import CloudError, ErrorKind, VMState
+from cloudherd.clouds.protocol import CloudError, ErrorKind, Verb, VMState
 from tests.fakes.httpserver import Fault, Reply
 from tests.fakes.opennebula import OpenNebula
-from tests.fakes.opennebula_machine import BOOT_FAILURE, several
+from tests.fakes.opennebula_machine import BOOT_FAILURE, SHUTDOWN_POWEROFF, several
 from tests.integration.asked import everything_said, failure, seen
 from tests.integration.at_opennebula import ALICE, connected, request, running
 from tests.integration.waiting import eventually
@@ -190,6 +190,29 @@ class TestLaunch:
         assert (error.kind, error.code) == (ErrorKind.UNKNOWN, "ConnectionBroken")
         assert server.calls["template.instantiate"] == 1
         assert [vm.tags for vm in driver.list_vms().vms] == [asked.tags]
+
+
+class TestPower:
+    def test_a_guest_that_is_deaf_runs_on_after_a_shutdown_and_is_switched_off(
+        self, server: OpenNebula, driver: OpenNebulaDriver
+    ) -> None:
+        vm = running(driver)
+        server.deaf = True
+        driver.power(vm.id, Verb.SHUT_DOWN)
+        assert seen(driver, vm.id).state is not VMState.STOPPED
+        eventually(lambda: seen(driver, vm.id).state is VMState.RUNNING)
+        driver.power(vm.id, Verb.STOP)
+        eventually(lambda: seen(driver, vm.id).state is VMState.STOPPED)
+
+    def test_on_its_way_down_it_can_only_be_switched_off(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
+        vm = running(driver)
+        machine = server.machines[int(vm.id)]
+        machine.passing = (SHUTDOWN_POWEROFF, float("inf"))
+        assert (seen(driver, vm.id).state, seen(driver, vm.id).detail) == (VMState.UNKNOWN, "SHUTDOWN_POWEROFF")
+        for verb in (Verb.SHUT_DOWN, Verb.START, Verb.SUSPEND):
+            assert failure(partial(driver.power, vm.id, verb)).kind is ErrorKind.BUSY
+        driver.power(vm.id, Verb.STOP)
+        eventually(lambda: seen(driver, vm.id).state is VMState.STOPPED)
 
 
 class TestEnd:

@@ -49,6 +49,14 @@ def test_one_that_does_not_shut_down_is_switched_off_after_a_while() -> None:
     assert do(stopping, VMState.RUNNING, track, monotonic=NOW + 20) == Power("i-1", Verb.STOP)
 
 
+def test_one_that_is_neither_up_nor_down_is_waited_for_and_switched_off_after_the_same_while() -> None:
+    stopping = wanted("Stopped", says("Stopping", "Stopped"))
+    track = Track(NOW - 1000, power=NO_POWER.asked(Verb.SHUT_DOWN, NOW - 100))
+    assert do(stopping, VMState.UNKNOWN, track) == Nothing()
+    assert do(stopping, VMState.UNKNOWN, track, monotonic=NOW + 20) == Power("i-1", Verb.STOP)
+    assert do(stopping, VMState.UNKNOWN, Track(NOW - 1000), monotonic=NOW + 20) == Nothing(), "nobody told it anything"
+
+
 def test_a_suspended_one_is_resumed_and_a_stopped_one_started() -> None:
     for state, reason, verb in (
         (VMState.STOPPED, "Stopped", Verb.START),
@@ -127,7 +135,8 @@ def test_with_a_grace_it_is_told_to_shut_down_and_ended_when_it_has_or_the_grace
     down = leaving("1m", "ShuttingDown")
     assert do(down, VMState.RUNNING, track) == Power("i-1", Verb.SHUT_DOWN)
     track.power = track.power.asked(Verb.SHUT_DOWN, NOW + 1)
-    assert do(down, VMState.RUNNING, track, monotonic=NOW + 60) == Nothing()
+    for state in (VMState.RUNNING, VMState.UNKNOWN):
+        assert do(down, state, track, monotonic=NOW + 60) == Nothing()
     assert do(down, VMState.STOPPED, track) == Destroy(("i-1",))
     assert do(down, VMState.RUNNING, track, monotonic=NOW + 61) == Destroy(("i-1",))
 

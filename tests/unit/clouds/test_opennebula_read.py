@@ -35,7 +35,7 @@ def test_what_is_ending_is_told_from_what_goes_to_rest() -> None:
     found = states()
     ending = {name for name, state in found.items() if state is VMState.DELETING}
     assert ending == {"ACTIVE/SHUTDOWN", "ACTIVE/EPILOG", "ACTIVE/CANCEL", "ACTIVE/CLEANUP_DELETE"}
-    resting = ("POWEROFF", "STOPPED", "UNDEPLOYED", "ACTIVE/SHUTDOWN_POWEROFF", "ACTIVE/SAVE_STOP")
+    resting = ("POWEROFF", "STOPPED", "UNDEPLOYED", "ACTIVE/SHUTDOWN_UNDEPLOY", "ACTIVE/SAVE_STOP")
     assert {found[name] for name in resting} == {VMState.STOPPED}
     assert {found["SUSPENDED"], found["ACTIVE/SAVE_SUSPEND"]} == {VMState.SUSPENDED}
 
@@ -51,6 +51,7 @@ def test_what_is_ending_is_told_from_what_goes_to_rest() -> None:
         ("ACTIVE/MIGRATE", VMState.RUNNING),
         ("ACTIVE/HOTPLUG", VMState.RUNNING),
         ("ACTIVE/UNKNOWN", VMState.UNKNOWN),
+        ("ACTIVE/SHUTDOWN_POWEROFF", VMState.UNKNOWN),
     ],
 )
 def test_what_comes_and_what_is_up(name: str, state: VMState) -> None:
