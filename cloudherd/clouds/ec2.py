@@ -8,17 +8,18 @@ where there are no tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from cloudherd.api.quantity import parse_quantity
 from cloudherd.clouds import ec2_xml
 from cloudherd.clouds.ec2_batch import MOST
-from cloudherd.clouds.ec2_connection import OFFSET_PAGES, Ec2Api, filters
+from cloudherd.clouds.ec2_connection import OFFSET_PAGES, Ec2Api, filters, numbered
 from cloudherd.clouds.ec2_creation import MAX_USER_DATA, Creation
 from cloudherd.clouds.ec2_launch import IMAGE_ID
 from cloudherd.clouds.ec2_models import Ec2Credentials, Ec2LaunchOptions, Ec2Options
+from cloudherd.clouds.ec2_prices import prices
 from cloudherd.clouds.protocol import (
     VM,
     Capabilities,
@@ -40,6 +41,12 @@ _ACTIONS: dict[Verb, tuple[str, dict[str, str]]] = {
     Verb.START: ("StartInstances", {}),
 }
 """To suspend, an instance would have to be launched for hibernation, which few images and sizes allow."""
+
+
+_NOT_BOUND = ("HTTP400", "HTTP412")
+"""In plain text, as Eucalyptus answers to fields that a call of its does not have. AWS refuses a list of names of which
+it does not know one, and so is asked by a filter.
+"""
 
 
 class Ec2:
@@ -160,35 +167,52 @@ class Ec2Driver:
         if asked is not None:
             sizes = {name: size for name, size in sizes.items() if name not in wanted}
             sizes |= {size.id: size for size in asked}
+        if wanted:
+            priced = prices(self._region)
+            sizes |= {name: replace(sizes[name], price=priced.get(name)) for name in wanted if name in sizes}
         return list((sizes | self._told_sizes()).values())
 
     def _described_sizes(self, wanted: tuple[str, ...]) -> list[Size] | None:
         """None where they cannot be asked for."""
         try:
-            named = filters({"instance-type": wanted})
-            return [
-                ec2_xml.to_size(item) for item in self._api.items("DescribeInstanceTypes", named, "instanceTypeSet")
-            ]
+            return self._sizes_by(filters({"instance-type": wanted}))
         except CloudError as error:
-            if error.kind is not ErrorKind.INVALID and error.code != "UnauthorizedOperation":
-                raise
-        return None
+            if error.code not in _NOT_BOUND:
+                if not _cannot_be_asked(error):
+                    raise
+                return None
+        return self._sizes_by(numbered("InstanceType", wanted))
+
+    def _sizes_by(self, fields: Mapping[str, str]) -> list[Size]:
+        return [ec2_xml.to_size(item) for item in self._api.items("DescribeInstanceTypes", fields, *ec2_xml.SIZES)]
 
     def _told_sizes(self) -> dict[str, Size]:
         told = self._options.sizes.items()
         return {name: Size(name, name, size.cpus, int(parse_quantity(size.memory))) for name, size in told}
 
     def images(self, wanted: tuple[str, ...]) -> list[Image]:
-        """By ID whoever owns them; by name the account's own."""
+        """By ID whoever owns them; by name the account's own: others' may be called alike.
+
+        Where they cannot be asked for, as sizes, an ID is believed, and a launch will tell.
+        """
         ids = {each for each in wanted if IMAGE_ID.fullmatch(each)}
         names = set(wanted) - ids
         found: list[Image] = []
         if ids:
-            found += self._images({}, filters({"image-id": sorted(ids)}))
+            told = self._described_images(ids)
+            found += [replace(image, name=image.id) if image.name in names else image for image in told]
         if names:
             own = self._images({"Owner.1": "self"}, filters({"name": sorted(names)}))
             found += [image for image in own if image.name in names]
         return found
+
+    def _described_images(self, ids: set[str]) -> list[Image]:
+        try:
+            return self._images({}, filters({"image-id": sorted(ids)}))
+        except CloudError as error:
+            if not _cannot_be_asked(error):
+                raise
+        return [Image(each, each) for each in sorted(ids)]
 
     def _images(self, owner: dict[str, str], wanted: dict[str, str]) -> list[Image]:
         items = self._api.items("DescribeImages", owner | wanted, "imagesSet")
@@ -196,6 +220,11 @@ class Ec2Driver:
 
     def limits(self) -> Limits:
         return Limits()
+
+
+def _cannot_be_asked(error: CloudError) -> bool:
+    """Whether the service lacks the call, or the keys may not make it."""
+    return error.kind is ErrorKind.INVALID or error.code == "UnauthorizedOperation"
 
 
 def _one_owner(owners: set[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cloudherd.clouds.ec2 import Ec2Driver
+from cloudherd.clouds.ec2_prices import prices
 from cloudherd.clouds.protocol import ErrorKind, VMState
 from devenv.moto_client import MotoClient
 from tests.integration.asked import failure
@@ -115,6 +116,17 @@ class TestAccount:
         assert (found[FLAVOR].cpus, found[FLAVOR].memory) == (2, 2 * 2**30)
         assert "zz.huge" not in found
         assert moto.calls() == {"DescribeInstanceTypes": 1}
+
+    def test_those_that_are_wanted_have_their_regions_price(self, connect: Connect) -> None:
+        wanted = ("a1.large", "c5.large")
+        here, there = (
+            {size.id: size.price for size in connect(region=one).sizes(wanted)} for one in ("us-east-1", "eu-west-1")
+        )
+        assert 0 < (here["a1.large"] or 0) < (here["c5.large"] or 0)
+        assert here["c5.large"] != there["c5.large"]
+
+    def test_a_private_clouds_region_has_no_prices(self) -> None:
+        assert prices("RegionOne") == {}
 
     def test_a_size_that_the_region_lacks_is_not_known_though_libcloud_knows_it(
         self, moto: MotoClient, driver: Ec2Driver
