@@ -105,13 +105,13 @@ class Ec2Api:
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as raised:  # requests' own are OSErrors
             return no_answer(raised)
 
-    def items(self, action: str, fields: Mapping[str, str], name: str) -> Iterator[ET.Element]:
-        """The items of the set `name`, from all pages; an error where any page is missing."""
+    def items(self, action: str, fields: Mapping[str, str], *names: str) -> Iterator[ET.Element]:
+        """The items of the set of one of these names, from all pages; an error where any page is missing."""
         seen: set[str] = set()
         token = ""
         while True:
             root = self.call(action, {**fields, "NextToken": token} if token else fields)
-            yield from ec2_xml.items(root, name)
+            yield from ec2_xml.items(root, *names)
             token = root.findtext("nextToken", "")
             if not token:
                 return
@@ -128,6 +128,10 @@ def _is_offset(token: str) -> bool:
         return b64decode(token, validate=True).isdigit()
     except ValueError:
         return False
+
+
+def numbered(name: str, values: Iterable[str]) -> dict[str, str]:
+    return {f"{name}.{number}": value for number, value in enumerate(values, start=1)}
 
 
 def filters(wanted: Mapping[str, Iterable[str]]) -> dict[str, str]:

@@ -4,6 +4,7 @@ anything that we sent in confidence: never a client library's text, never a URL.
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 
@@ -35,6 +36,7 @@ _DENIED = frozenset({
 _PASSING = frozenset({
     "InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable", "ConnectFailure", "RequestTimeout",
 })  # fmt: skip
+_UNFILLED = re.compile(r"%\(\w+\)[sd]")  # OpenStack's ec2-api leaves its own templates so
 _BUSY = frozenset({"IncorrectInstanceState", "IncorrectState"})
 _NOT_FOUND = frozenset({
     "InvalidInstanceID.NotFound", "NotFound", "InvalidInstanceType", "InvalidInstanceType.NotFound",
@@ -52,7 +54,7 @@ def refusal(status: int, body: bytes, secrets: Iterable[str] = ()) -> CloudError
         kind = ErrorKind.THROTTLED if status == 429 else ErrorKind.UNREACHABLE
         return CloudError(kind, f"HTTP{status}", not_from("EC2"))
     code = " ".join(found.findtext("Code", "").split())[:64]
-    words = " ".join(found.findtext("Message", "").split())
+    words = _UNFILLED.sub("…", " ".join(found.findtext("Message", "").split()))
     kind = _kind(status, code.removeprefix("Server.").removeprefix("Client."), words)
     return CloudError(kind, code, scrubbed(words, secrets), flavor_only=_is_flavors(code))
 

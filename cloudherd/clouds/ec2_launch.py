@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cloudherd.clouds.ec2_connection import Ec2Api, filters
+from cloudherd.clouds.ec2_connection import Ec2Api, filters, numbered
 from cloudherd.clouds.ec2_models import Ec2LaunchOptions
 from cloudherd.clouds.protocol import CloudError, ErrorKind, LaunchRequest
 
-IMAGE_ID = re.compile(r"ami-[0-9a-f]{8}([0-9a-f]{9})?")
+IMAGE_ID = re.compile(r"ami-[0-9a-f]{8}([0-9a-f]{9})?|emi-[0-9a-fA-F]{8}")  # Eucalyptus has emi-, once in capitals
 GROUP_ID = re.compile(r"sg-[0-9a-f]{8}([0-9a-f]{9})?")
 
 
@@ -75,7 +75,7 @@ def tag_fields(request: LaunchRequest) -> dict[str, str]:
 def _network(place: Place, public_address: bool) -> dict[str, str]:
     """With a public address subnet and groups belong to the network interface, else to the instance."""
     root = "NetworkInterface.1." if public_address else ""
-    fields = _numbered(f"{root}SecurityGroupId", place.group_ids) | _numbered("SecurityGroup", place.group_names)
+    fields = numbered(f"{root}SecurityGroupId", place.group_ids) | numbered("SecurityGroup", place.group_names)
     if place.subnet:
         fields[f"{root}SubnetId"] = place.subnet
     if public_address:
@@ -85,10 +85,6 @@ def _network(place: Place, public_address: bool) -> dict[str, str]:
             f"{root}DeleteOnTermination": "true",
         }
     return fields
-
-
-def _numbered(name: str, values: Iterable[str]) -> dict[str, str]:
-    return {f"{name}.{number}": value for number, value in enumerate(values, start=1)}
 
 
 class Lookup:

@@ -51,9 +51,9 @@ def answer(body: bytes, action: str) -> ET.Element:
     return root
 
 
-def items(root: ET.Element, name: str) -> list[ET.Element]:
-    """The items of the set `name`, which must be there, though it may be empty."""
-    found = root.find(name)
+def items(root: ET.Element, *names: str) -> list[ET.Element]:
+    """The items of the set of one of these names, which must be there, though it may be empty."""
+    found = next((each for each in root if each.tag in names), None)
     if found is None:
         raise NotUnderstoodError
     return found.findall("item")
@@ -97,13 +97,24 @@ def _detail(item: ET.Element, otherwise: str) -> str:
     return " ".join(words.split())[:MESSAGE_LIMIT]
 
 
+SIZES = ("instanceTypeSet", "instanceTypeDetails")
+"""AWS's set of them, and that of Eucalyptus."""
+
+
 def to_size(item: ET.Element) -> Size:
-    name, cpus, mebibytes = (
-        _text(item, path) for path in ("instanceType", "vCpuInfo/defaultVCpus", "memoryInfo/sizeInMiB")
-    )
-    if not (cpus.isdecimal() and mebibytes.isdecimal()):
+    """As AWS tells it, or as Eucalyptus does, whose disk is a size's own."""
+    if item.find("instanceType") is not None:
+        name, cpus, mebibytes = _text(item, "instanceType"), "vCpuInfo/defaultVCpus", "memoryInfo/sizeInMiB"
+        return Size(name, name, _number(item, cpus), _number(item, mebibytes) * 2**20)
+    name = _text(item, "name")
+    return Size(name, name, _number(item, "cpu"), _number(item, "memory") * 2**20, _number(item, "disk") * 2**30)
+
+
+def _number(item: ET.Element, path: str) -> int:
+    text = _text(item, path)
+    if not text.isdecimal():
         raise NotUnderstoodError
-    return Size(name, name, int(cpus), int(mebibytes) * 2**20)
+    return int(text)
 
 
 def to_image(item: ET.Element) -> Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -158,9 +159,36 @@ class TestSizes:
         (size,) = (one for one in driver.sizes(("m1.tiny",)) if one.name == "m1.tiny")
         assert (size.cpus, size.memory) == (1, 2**29)
 
+    def test_as_eucalyptus_has_them_by_name_and_with_a_disk(self, moto: MotoClient, connect: Connect) -> None:
+        unbound = {
+            "status": 400,
+            "body": "Failure: 400 Bad Request\nFailed to bind the following fields:\nFilter.1.Name",
+        }
+        size = "<name>m1.small</name><cpu>1</cpu><disk>5</disk><memory>512</memory><availability/>"
+        sets = f"<instanceTypeDetails><item>{size}</item></instanceTypeDetails>"
+        body = (
+            f'<DescribeInstanceTypesResponse xmlns="http://msgs.eucalyptus.com">{sets}</DescribeInstanceTypesResponse>'
+        )
+        moto.knobs(answers=[unbound, {"status": 200, "body": body}])
+        found = {one.name: one for one in connect().sizes(("m1.small", "m1.large"))}
+        assert (found["m1.small"].memory, found["m1.small"].disk) == (2**29, 5 * 2**30)
+        assert "m1.large" not in found
+        assert moto.calls() == {"DescribeInstanceTypes": 2}
+
+    def test_are_an_outage_where_neither_way_of_asking_is_answered(self, moto: MotoClient, connect: Connect) -> None:
+        moto.knobs(answers=[{"status": 400, "body": "Keystone is down", "times": 2}])
+        assert failure(lambda: connect().sizes(("m1.small",))).kind is ErrorKind.UNREACHABLE
+
     def test_that_make_no_sense_are_refused(self, connect: Connect) -> None:
         told = failure(lambda: connect(sizes={"m1.tiny": {"cpus": 1, "memory": "much"}}))
         assert told.message.startswith("spec.options: sizes.m1.tiny.memory")
+
+
+class TestImages:
+    @pytest.mark.parametrize("image", ["emi-0b951139", "emi-0B951139"])
+    def test_of_eucalyptus_are_known_by_their_ids(self, moto: MotoClient, connect: Connect, image: str) -> None:
+        failure(lambda: connect().create_vm(replace(request(), image=image)))
+        assert moto.calls() == {"RunInstances": 1}
 
 
 class TestWordsOfItsOwn:

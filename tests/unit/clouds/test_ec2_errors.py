@@ -54,6 +54,11 @@ def test_what_aws_answers(status: int, code: str, message: str, kind: ErrorKind)
     assert (error.kind, error.code, error.message) == (kind, code, message)
 
 
+def test_a_template_that_the_service_did_not_fill_in_is_not_shown() -> None:
+    words = "Value (%(value)s) for parameter %(parameter)s is invalid. %(reason)s"
+    assert refusal(400, xml("InvalidParameterValue", words)).message == "Value (…) for parameter … is invalid. …"
+
+
 @pytest.mark.parametrize(
     ("status", "code", "message", "kind"),
     [

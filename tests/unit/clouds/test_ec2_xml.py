@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from cloudherd.clouds.ec2_xml import NotUnderstoodError, answer, items, parse, to_size, to_vm
-from cloudherd.clouds.protocol import MESSAGE_LIMIT, VMState
+from cloudherd.clouds.protocol import MESSAGE_LIMIT, Size, VMState
 
 AWS = "http://ec2.amazonaws.com/doc/2016-11-15/"
 
@@ -118,6 +118,11 @@ def test_a_size_counts_bytes() -> None:
     item = "<vCpuInfo><defaultVCpus>2</defaultVCpus></vCpuInfo><memoryInfo><sizeInMiB>2048</sizeInMiB></memoryInfo>"
     size = to_size(ET.fromstring(f"<item><instanceType>t3.small</instanceType>{item}</item>"))
     assert (size.id, size.cpus, size.memory) == ("t3.small", 2, 2 * 2**30)
+
+
+def test_a_size_as_eucalyptus_tells_it() -> None:
+    size = to_size(ET.fromstring("<item><name>m1.small</name><cpu>1</cpu><disk>5</disk><memory>512</memory></item>"))
+    assert size == Size("m1.small", "m1.small", 1, 2**29, 5 * 2**30)
 
 
 def test_a_size_without_figures_is_not_understood() -> None:
