@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+import trustme
 from libcloud.common.exceptions import BaseHTTPError, RateLimitReachedError
 from libcloud.common.types import InvalidCredsError, MalformedResponseError
 from libcloud.compute.types import NodeState
@@ -89,6 +90,14 @@ def test_a_driver_without_a_connection_is_led_to_no_endpoint(sky: Sky) -> None:
     error = failure(lambda: Libcloud().connect(connection("key", endpoint="http://127.0.0.1:1")))
     assert error.message == (
         "spec.options.driver: flat: libcloud's driver can be led to no endpoint; leave spec.endpoint out"
+    )
+
+
+def test_a_driver_without_a_connection_takes_no_cas(sky: Sky) -> None:
+    keys = {"key": "key", "caBundle": trustme.CA().cert_pem.bytes().decode()}
+    error = failure(lambda: Libcloud().connect(replace(connection("key"), credentials=keys)))
+    assert error.message == (
+        "spec.options.driver: flat: libcloud's driver takes no CAs; leave caBundle out of the Secret"
     )
 
 
