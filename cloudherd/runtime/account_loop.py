@@ -26,7 +26,7 @@ from cloudherd.runtime.account_writer import AccountWriter
 from cloudherd.runtime.agenda import Agenda
 from cloudherd.runtime.calls import Calls
 from cloudherd.runtime.launcher import Launcher
-from cloudherd.runtime.link import Link
+from cloudherd.runtime.link import Link, settings_of
 from cloudherd.runtime.pace import Pace
 from cloudherd.runtime.reporter import Reporter
 from cloudherd.runtime.store import Entry, Unreadable
@@ -60,6 +60,8 @@ class AccountLoop:
         user_data = UserData(parts.api, parts.store)
         self._launcher = Launcher(self._state, parts, self._link, self._writer, self._reporter, self._view, user_data)
         self._restored = False
+        self._asks: object = None
+        """The settings that the poll under way was begun with."""
 
     # -- what wakes it
 
@@ -128,6 +130,7 @@ class AccountLoop:
             self._agenda.everything()
         self._settle_trouble(account)
         if self._parts.installation.id:
+            self._drop_outdated_poll(account)
             self._start_poll(account)
             self._consider_due(account)
             self._judge(account)
@@ -163,17 +166,26 @@ class AccountLoop:
 
     # -- polls
 
+    def _drop_outdated_poll(self, account: CloudAccount) -> None:
+        """One that asks where the account no longer leads, which may never answer: the right place is not to wait."""
+        if self._asks not in (None, settings_of(account)):
+            self._tasks.drop(POLL)
+
     def _start_poll(self, account: CloudAccount) -> None:
+        self._pace.keep(account)
         if self._now() >= self._pace.due_at:
             self._tasks.start(POLL, lambda: self._one_poll(account))
 
     async def _one_poll(self, account: CloudAccount) -> None:
-        begun = self._now()
-        good = await self._poll.listing(account)
-        self._pace.ended(account, begun, good=good)
-        self.changed()
-        if good:
-            await self._poll.catalogue(account)
+        begun, self._asks = self._now(), settings_of(account)
+        try:
+            good = await self._poll.listing(account)
+            self._pace.ended(account, begun, good=good)
+            self.changed()
+            if good:
+                await self._poll.catalogue(account)
+        finally:
+            self._asks = None
 
     # -- Instances
 

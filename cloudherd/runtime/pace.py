@@ -27,9 +27,18 @@ class Pace:
         """A listing that was begun at `begun` is over."""
         self._begun = begun
         self._failures = 0 if good else self._failures + 1
+        self.due_at = self._regular(account)
+
+    def keep(self, account: CloudAccount) -> None:
+        """To intervals that somebody may have made shorter since."""
+        self.due_at = min(self.due_at, self._regular(account))
+
+    def _regular(self, account: CloudAccount) -> float:
         steady = parse_duration(account.spec.poll_interval)
+        if not self._failures:
+            return self._begun + steady
         changing = parse_duration(account.spec.changing_poll_interval)
-        self.due_at = begun + (steady if good else min(steady, changing * 2.0 ** min(self._failures, DOUBLINGS)))
+        return self._begun + min(steady, changing * 2.0 ** min(self._failures, DOUBLINGS))
 
     def hurry(self, account: CloudAccount) -> None:
         """Something is on its way up or down. A cloud that fails is given its time all the same."""
