@@ -40,6 +40,10 @@ class Tasks:
         if name not in self._named:
             self._named[name] = asyncio.create_task(self._run_named(name, work()))
 
+    def drop(self, name: str) -> None:
+        """Gives up what is under way by that name and has begun; its name is free when it has ended."""
+        self._named[name].cancel()
+
     def work(self, record: Instance, work: Work) -> None:
         """Carries something out for an Instance that is not busy; it is looked at again when that has ended."""
         self._state.busy[record.uid] = asyncio.create_task(self._run(record, work))
