@@ -1,20 +1,21 @@
 """The status of an account, folded from what its loop knows. Pure; never holds a secret or a library's words.
 
-A flavor or image that the cloud does not know leaves the account usable for the others: Ready stays True, with the
-reason FlavorUnknown or ImageUnknown and a message that names it.
+A flavor or image that the cloud does not know, or knows several of, leaves the account usable for the others: Ready
+stays True, with a reason like FlavorUnknown or ImageAmbiguous and a message that names it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from cloudherd.agent.catalogue import Catalogue, Untold, lacking
 from cloudherd.agent.full import ACCOUNT, Key, Mark, exhausted
 from cloudherd.api import CloudAccount
 from cloudherd.api.account import AccountStatus, FlavorStatus, FullMark, Limit, Usage
-from cloudherd.api.conditions import condition, find, merged
+from cloudherd.api.conditions import condition, find, is_true, merged
 from cloudherd.api.meta import Condition
 from cloudherd.api.quantity import format_bytes
 from cloudherd.clouds.protocol import Image, Limits, Size
@@ -42,9 +43,11 @@ class Facts:
     room: Limits | None = None
     used: Usage | None = None
     foreign: Usage | None = None
-    sizes: Mapping[str, Size] | None = None
-    """By the cloud's name and ID; None as long as they are not known."""
-    images: Mapping[str, Image] | None = None
+    sizes: Catalogue[Size] | None = None
+    """None as long as they are not known."""
+    images: Catalogue[Image] | None = None
+    untold: Untold | None = None
+    """The last try to ask for sizes and images, where it failed."""
     trouble: Told | None = None
     credentials: Told = field(default_factory=lambda: Told("Unknown", "Connecting", "the cloud was not asked yet"))
     freeze: str = ""
@@ -54,17 +57,6 @@ class Facts:
 
 
 CONNECTING = Told("Unknown", "Connecting", "the cloud was not asked yet")
-
-
-def sizes_by_name(sizes: Iterable[Size]) -> dict[str, Size]:
-    """By ID and by name; an ID wins."""
-    listed = list(sizes)
-    return {**{size.name: size for size in listed}, **{size.id: size for size in listed}}
-
-
-def images_by_name(images: Iterable[Image]) -> dict[str, Image]:
-    listed = list(images)
-    return {**{image.name: image for image in listed}, **{image.id: image for image in listed}}
 
 
 def account_status(
@@ -89,6 +81,7 @@ def account_status(
         foreign=counts.foreign,
         full=[_full(key, mark) for key, mark in sorted(marks.items())][:MARKS],
         flavors=_flavors(account, facts),
+        lacking=lacking(account.spec, facts.sizes, facts.images),
         conditions=merged(account.status.conditions, *_conditions(account, told, now)),
     )
 
@@ -127,20 +120,22 @@ def _ready(account: CloudAccount, facts: Facts) -> Told:
 
 
 def _catalogue(account: CloudAccount, facts: Facts) -> Told:
-    """Ready, whether the cloud knows all that the account names or not."""
-    wanted = (("Flavor", account.spec.flavors, facts.sizes), ("Image", account.spec.images, facts.images))
-    for what, names, known in wanted:
-        strange = _unknown(names, known)
-        if strange:
-            way_out = f"correct spec.{what.lower()}s; the others are used"
-            return Told(True, f"{what}Unknown", f"the cloud does not know {strange}: {way_out}")
-    return Told(True, "Ready")
+    """Ready where the cloud has told its flavors and images, now or before, whatever it lacks of them."""
+    if not _told(account, facts):
+        return Told(False, "CatalogueUnknown", str(facts.untold)) if facts.untold else CONNECTING
+    notes = [(one.reason, one.message) for one in lacking(account.spec, facts.sizes, facts.images)]
+    others = "; the others are used" if notes else ""
+    if facts.untold:
+        notes.insert(0, ("CatalogueOutdated", f"{facts.untold}; what it told before is used"))
+    if not notes:
+        return Told(True, "Ready")
+    return Told(True, notes[0][0], "; ".join(message for _, message in notes) + others)
 
 
-def _unknown(wanted: Mapping[str, str], known: Mapping[str, object] | None) -> str:
-    if known is None:
-        return ""
-    return ", ".join(f"{value} ({name})" for name, value in sorted(wanted.items()) if value not in known)
+def _told(account: CloudAccount, facts: Facts) -> bool:
+    """Whether flavors and images were told, to us or, as the account's status shows, to an agent before us."""
+    before = is_true(account.status.conditions, "Ready") and bool(account.status.flavors or not account.spec.flavors)
+    return before or (facts.sizes is not None and facts.images is not None)
 
 
 def _capacity(facts: Facts, marks: Mapping[Key, Mark]) -> Told:
@@ -164,9 +159,8 @@ def _full(key: Key, mark: Mark) -> FullMark:
 def _flavors(account: CloudAccount, facts: Facts) -> list[FlavorStatus]:
     if facts.sizes is None:
         return account.status.flavors
-    known = [
-        (name, facts.sizes[wanted]) for name, wanted in sorted(account.spec.flavors.items()) if wanted in facts.sizes
-    ]
+    sizes = facts.sizes.known
+    known = [(name, sizes[wanted]) for name, wanted in sorted(account.spec.flavors.items()) if wanted in sizes]
     return [
         FlavorStatus(
             name=name,

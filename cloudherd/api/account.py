@@ -168,6 +168,15 @@ class FlavorStatus(Model):
         return math.inf if self.disk is None else parse_quantity(self.disk)
 
 
+class Lack(Model):
+    """A flavor or image of the spec, by the manifest's name, that cannot be used, and why: with the way out."""
+
+    kind: Literal["Flavor", "Image"]
+    name: ShortText
+    reason: ShortText
+    message: Text
+
+
 class Limit(Model):
     """What the cloud itself allows or holds; left out where it does not say."""
 
@@ -200,6 +209,7 @@ class AccountStatus(Model):
     foreign: Usage | None = None
     full: Annotated[list[FullMark], Crd(maxItems=128)] = Field(default_factory=list)
     flavors: Annotated[list[FlavorStatus], named(64)] = Field(default_factory=list)
+    lacking: Annotated[list[Lack], Crd(maxItems=128)] = Field(default_factory=list)
     conditions: Conditions = Field(default_factory=list)
 
 

@@ -107,7 +107,7 @@ class Lookup:
             raise CloudError(
                 ErrorKind.NOT_FOUND, "ImageNotFound", f"none of the account's own images is called {name}; give an ID"
             )
-        return _only(named, f"image {name}").findtext("imageId", "")
+        return _only(named, f"image {name}", "imageId")
 
     def place(self, network: str, groups: tuple[str, ...], public_address: bool) -> Place:
         names = tuple(group for group in groups if not GROUP_ID.fullmatch(group))
@@ -121,18 +121,19 @@ class Lookup:
     def _subnet(self, name: str) -> tuple[str, str]:
         key = "subnet-id" if name.startswith("subnet-") else "tag:Name"
         found = self._items("DescribeSubnets", filters({key: [name]}), "subnetSet")
-        subnet = _only([each for each in found if name in _names(each)], f"subnet {name}")
-        return subnet.findtext("subnetId", ""), subnet.findtext("vpcId", "")
+        named = {each.findtext("subnetId", ""): each for each in found if name in _names(each)}
+        subnet = _only(list(named.values()), f"subnet {name}", "subnetId")
+        return subnet, named[subnet].findtext("vpcId", "")
 
     def _default_vpc(self) -> str:
         found = self._items("DescribeVpcs", filters({"is-default": ["true"]}), "vpcSet")
-        return _only(found, "default VPC").findtext("vpcId", "")
+        return _only(found, "default VPC", "vpcId")
 
     def _group(self, name: str, vpc: str) -> str:
         wanted = filters({"group-name": [name], "vpc-id": [vpc]})
         found = self._items("DescribeSecurityGroups", wanted, "securityGroupInfo")
         named = [each for each in found if each.findtext("groupName") == name]
-        return _only(named, f"security group {name}").findtext("groupId", "")
+        return _only(named, f"security group {name}", "groupId")
 
     def _items(self, action: str, fields: Mapping[str, str], name: str) -> list[ET.Element]:
         key = (action, *fields.values())
@@ -146,9 +147,12 @@ def _names(subnet: ET.Element) -> set[str]:
     return {subnet.findtext("subnetId", ""), tags.get("Name", "")}
 
 
-def _only(found: list[ET.Element], what: str) -> ET.Element:
-    """The one that was found by its name, which must be exact: EC2 itself would read * and ? in it as wildcards."""
-    if len(found) == 1:
-        return found[0]
-    how = "several are" if found else "none is"
+def _only(found: list[ET.Element], what: str, key: str) -> str:
+    """The ID of the one that was found by its name, which must be exact: EC2 itself would read * and ? in it as
+    wildcards.
+    """
+    ids = sorted(each.findtext(key, "") for each in found)
+    if len(ids) == 1:
+        return ids[0]
+    how = f"several are: give one of the IDs {', '.join(ids[:5])}" if ids else "none is"
     raise CloudError(ErrorKind.INVALID, "NotOne", f"{what}: there must be one in this region, but {how}")

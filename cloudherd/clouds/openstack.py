@@ -162,7 +162,7 @@ class OpenStackDriver:
         return self._lookup.sizes()
 
     def images(self, wanted: tuple[str, ...]) -> list[Image]:
-        """Of a name that several images have all are told, and a launch says that it needs an ID."""
+        """Of a name that several images have all are told."""
         return [to_image(image) for name in wanted for image in self._images(name)]
 
     def _images(self, name: str) -> list[Json]:

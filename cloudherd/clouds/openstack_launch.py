@@ -99,7 +99,8 @@ class Lookup:
 
 
 def _only(found: list[Mapping[str, Any]], what: str, name: str) -> str:
-    if len(found) == 1:
-        return field(found[0], "id", str)
-    how = f"{len(found)} have that name: give the ID" if found else "none has that name"
+    ids = sorted(field(one, "id", str) for one in found)
+    if len(ids) == 1:
+        return ids[0]
+    how = f"{len(ids)} have that name: give one of the IDs {', '.join(ids[:3])}" if ids else "none has that name"
     raise CloudError(ErrorKind.INVALID, "NotOne", f"{what} {name}: there must be one in this region, but {how}")

@@ -202,11 +202,15 @@ class Driver(Protocol):
         ...
 
     def sizes(self, wanted: tuple[str, ...] = (), /) -> list[Size]:
-        """All sizes; where a cloud has too many to ask for them all, at least those of the `wanted` names or IDs."""
+        """All sizes; where a cloud has too many to ask for them all, at least those of the `wanted` names or IDs. Of
+        several of one name all: which is meant is not the driver's to say.
+        """
         ...
 
     def images(self, wanted: tuple[str, ...]) -> list[Image]:
-        """Those of the `wanted` names or IDs that exist (a public cloud has too many to list them all)."""
+        """Those of the `wanted` names or IDs that exist (a public cloud has too many to list them all), of several of
+        one name all. One that is told for its ID bears no wanted name but what a launch by that name may mean.
+        """
         ...
 
     def limits(self) -> Limits: ...

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from cloudherd.api import CloudAccount, ObjectKey, VirtualCluster
 from cloudherd.api.account import FlavorStatus
@@ -16,6 +16,8 @@ from cloudherd.api.instance import Resources
 from cloudherd.api.machine import Machine, MachineResources
 from cloudherd.api.quantity import parse_quantity
 from cloudherd.plan.model import ClusterView, Offer
+
+UNTOLD = "but its flavors could not be asked for yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,23 +148,35 @@ def offer_of(choice: Choice, account: CloudAccount) -> Offer | str:
         return known
     if image not in account.spec.images:
         return f"lacks the image {image} (spec.images)"
+    why = _unusable("Image", image, account)
+    if why:
+        return why
     resources = _resources(known.cpus, known.memory)
     return Offer(known.name, image, known.id, account.spec.images[image], choice.options, resources)
 
 
 def _flavor(choice: Choice, account: CloudAccount) -> FlavorStatus | str:
     if choice.resources is not None:
-        return (
-            smallest(choice.resources, account.status.flavors)
-            or f"has no flavor with {choice.resources} (spec.flavors)"
-        )
+        return smallest(choice.resources, account.status.flavors) or _none_with(choice.resources, account)
     if choice.flavor not in account.spec.flavors:
         return f"lacks the flavor {choice.flavor} (spec.flavors)"
     found = next((item for item in account.status.flavors if item.name == choice.flavor), None)
-    return (
-        found
-        or f"has the flavor {choice.flavor} as {account.spec.flavors[choice.flavor]}, which its cloud does not know"
-    )
+    untold = f"has the flavor {choice.flavor} as {account.spec.flavors[choice.flavor]}, {UNTOLD}"
+    return found or _unusable("Flavor", choice.flavor, account) or untold
+
+
+def _unusable(kind: Literal["Flavor", "Image"], name: str, account: CloudAccount) -> str:
+    """Why the account cannot use a flavor or image that it names, as its agent says; empty where it says nothing."""
+    found = (one.message for one in account.status.lacking if (one.kind, one.name) == (kind, name))
+    return next((f"cannot use the {kind.lower()} {name}: {message}" for message in found), "")
+
+
+def _none_with(wanted: MachineResources, account: CloudAccount) -> str:
+    looked_at = {one.name for one in account.status.flavors}
+    looked_at |= {one.name for one in account.status.lacking if one.kind == "Flavor"}
+    if account.spec.flavors.keys() - looked_at:
+        return f"may have a flavor with {wanted}, {UNTOLD}"
+    return f"has no flavor with {wanted} (spec.flavors)"
 
 
 def smallest(wanted: MachineResources, flavors: Iterable[FlavorStatus]) -> FlavorStatus | None:

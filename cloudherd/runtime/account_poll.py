@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
-from cloudherd.agent.account_status import Told, images_by_name, sizes_by_name
+from cloudherd.agent.account_status import Told
+from cloudherd.agent.catalogue import Untold, catalogue, lacking
 from cloudherd.agent.full import exhausted, room_left
 from cloudherd.agent.identity import identity_of, parse_provider_id
 from cloudherd.agent.seen import Seen, again, index
 from cloudherd.api import CloudAccount, Instance
 from cloudherd.api.account import Usage
 from cloudherd.api.quantity import format_bytes
-from cloudherd.clouds.protocol import VM, CloudError, ErrorKind, Listing
+from cloudherd.clouds.protocol import VM, CloudError, ErrorKind, Listing, Size
 from cloudherd.runtime.account_state import AccountState, Parts
 from cloudherd.runtime.link import Link, trouble_of
 from cloudherd.runtime.ports import Cloud
 
 log = logging.getLogger(__name__)
 ACCEPTED = Told(True, "Accepted")
+WHILE_LACKING = 30.0  # seconds between questions for flavors and images while one cannot be used
 
 
 class Poll:
@@ -122,43 +125,59 @@ class Poll:
         )
 
     def _cpus(self, vms: list[VM] | tuple[VM, ...]) -> float:
-        sizes = self._state.facts.sizes or {}
+        sizes = self._sizes()
         return sum(sizes[vm.flavor].cpus for vm in vms if vm.flavor in sizes)
 
     def _memory(self, vms: list[VM] | tuple[VM, ...]) -> int:
-        sizes = self._state.facts.sizes or {}
+        sizes = self._sizes()
         return sum(sizes[vm.flavor].memory for vm in vms if vm.flavor in sizes)
+
+    def _sizes(self) -> Mapping[str, Size]:
+        told = self._state.facts.sizes
+        return told.known if told else {}
 
     # -- what is asked less often
 
     async def catalogue(self, account: CloudAccount) -> None:
         """Flavors, images and limits, where they are due. Failures leave what was known."""
         cloud = self._link.cloud
-        try:
-            if cloud is not None and self._catalogue_due(account):
-                await self._ask_catalogue(cloud, account)
-            if cloud is not None and self._limits_due(cloud):
-                await self._ask_limits(cloud)
-        except CloudError as error:
-            log.debug("%s: flavors, images or limits were not told: %s %s", self._state.key, error.kind, error.code)
+        if cloud is not None and self._catalogue_due(account):
+            await self._ask_catalogue(cloud, account)
+        if cloud is not None and self._limits_due(cloud):
+            await self._ask_limits(cloud)
         self._state.polled = True
 
     def _catalogue_due(self, account: CloudAccount) -> bool:
-        facts = self._state.facts
+        state, facts = self._state, self._state.facts
         if facts.sizes is None or facts.images is None or self._catalogue_of != _wanted(account):
             return True
-        unknown = set(account.spec.flavors.values()) - facts.sizes.keys()
-        unknown |= set(account.spec.images.values()) - facts.images.keys()
-        wait = 60.0 if unknown else self._parts.settings.catalogue_interval
-        return self._parts.clock.monotonic() >= self._catalogue_at + wait
+        wrong = lacking(account.spec, facts.sizes, facts.images)
+        wait = WHILE_LACKING if wrong else self._parts.settings.catalogue_interval
+        return state.ask_catalogue or self._parts.clock.monotonic() >= self._catalogue_at + wait
 
     async def _ask_catalogue(self, cloud: Cloud, account: CloudAccount) -> None:
-        sizes = await cloud.sizes(tuple(sorted(set(account.spec.flavors.values()))))
-        images = await cloud.images(tuple(sorted(set(account.spec.images.values()))))
-        self._state.facts.sizes = sizes_by_name(sizes)
-        self._state.facts.images = images_by_name(images)
+        """What it tells is kept at once; where it fails, that is a fact until the next time."""
+        state, facts = self._state, self._state.facts
+        flavors, images = (sorted(set(named.values())) for named in (account.spec.flavors, account.spec.images))
+        what = "flavors"
+        try:
+            facts.sizes = catalogue(await cloud.sizes(tuple(flavors)), flavors)
+            what = "images"
+            facts.images = catalogue(await cloud.images(tuple(images)), images)
+        except CloudError as error:
+            log.debug("%s: %s were not told: %s %s", state.key, what, error.kind, error.code)
+            self._untold(Untold(what, error.code, str(error)), error.kind)
+            return
+        facts.untold, state.ask_catalogue = None, False
         self._catalogue_of = _wanted(account)
         self._catalogue_at = self._parts.clock.monotonic()
+
+    def _untold(self, untold: Untold, kind: ErrorKind) -> None:
+        facts = self._state.facts
+        if kind is ErrorKind.THROTTLED and facts.sizes is not None and facts.images is not None:
+            return
+        if untold != facts.untold:  # whose words stay: they are not to be written with every poll
+            facts.untold = untold
 
     def _limits_due(self, cloud: Cloud) -> bool:
         state = self._state
@@ -167,7 +186,11 @@ class Poll:
 
     async def _ask_limits(self, cloud: Cloud) -> None:
         state, facts = self._state, self._state.facts
-        facts.limits = await cloud.limits()
+        try:
+            facts.limits = await cloud.limits()
+        except CloudError as error:
+            log.debug("%s: limits were not told: %s %s", state.key, error.kind, error.code)
+            return
         state.ask_limits = False
         self._measure()
         foreign = facts.foreign or Usage()

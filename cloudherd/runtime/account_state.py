@@ -126,6 +126,8 @@ class AccountState:
     launches_denied: Pause = field(default_factory=Pause)
     denied: Told | None = None
     ask_limits: bool = True
+    ask_catalogue: bool = False
+    """Whether flavors and images may not be what they were: a launch was refused for something else than room."""
     inherits: bool = False
     """Whether Instances that are seen for the first time now were there before this process."""
     torn: set[str] = field(default_factory=set)

@@ -43,7 +43,7 @@ def hold(state: AccountState, parts: Parts, account: CloudAccount) -> str:
 def _flavors_told(state: AccountState, account: CloudAccount) -> bool:
     """Whether the account's status says what it offers, by which a launch is judged: after a restore not at once."""
     sizes = state.facts.sizes
-    nothing_to_tell = sizes is not None and not sizes.keys() & set(account.spec.flavors.values())
+    nothing_to_tell = sizes is not None and not sizes.known.keys() & set(account.spec.flavors.values())
     return bool(account.status.flavors) or nothing_to_tell
 
 

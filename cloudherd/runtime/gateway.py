@@ -246,6 +246,7 @@ def _same_offer(before: CloudAccount, after: CloudAccount) -> bool:
             before.status.foreign == after.status.foreign,
             before.status.full == after.status.full,
             before.status.flavors == after.status.flavors,
+            before.status.lacking == after.status.lacking,
             [(one.type, one.status) for one in before.status.conditions]
             == [(one.type, one.status) for one in after.status.conditions],
         )

@@ -18,6 +18,7 @@ from cloudherd.agent.memory import Track
 from cloudherd.agent.refusal import refusal_of, unanswered
 from cloudherd.agent.view import View
 from cloudherd.api import CloudAccount, Instance, ObjectKey, Resource
+from cloudherd.api.instance import CLOUD_FULL
 from cloudherd.clouds.protocol import VM, CloudError, ErrorKind, LaunchRequest, VMState
 from cloudherd.runtime.account_state import AccountState, Parts
 from cloudherd.runtime.account_writer import AccountWriter
@@ -123,7 +124,8 @@ class Launcher:
             return mark.reason, mark.message
         namespace = self._parts.store.entry("namespaces", ObjectKey("", due.record.namespace))
         labels = namespace.metadata.labels if isinstance(namespace, Resource) else {}
-        images = [image.id for image in (self._state.facts.images or {}).values()]
+        told = self._state.facts.images
+        images = [image.id for image in told.known.values()] if told else []
         held = self._state.holders.without(due.record)
         held.instances += len(self._state.unreadable)
         return objection(due.record, due.account, labels, images, held)
@@ -222,11 +224,14 @@ class Launcher:
 
     async def _failed(self, error: CloudError, due: _Due, began: float) -> None:
         state, settings, monotonic = self._state, self._parts.settings, self._parts.clock.monotonic()
-        refusal = refusal_of(error, due.record, state.facts.sizes, state.facts.images)
+        sizes, images = state.facts.sizes, state.facts.images
+        known = sizes.known if sizes else None, images.known if images else None
+        refusal = refusal_of(error, due.record, *known)
         if refusal is not None:
             now = self._parts.clock.now()
             state.full.refused(refusal.key, refusal.reason, refusal.message, began=began, monotonic=monotonic, now=now)
             state.ask_limits = True
+            state.ask_catalogue = state.ask_catalogue or refusal.reason != CLOUD_FULL
             await self._writer.publish()  # first the account, so that nobody binds another one to it
             await self._refuse(due, refusal.reason, refusal.message, claimed=due.claim)
         elif error.kind is ErrorKind.THROTTLED:

@@ -105,6 +105,7 @@ class FakeCloud:
         self.deaf: set[str] = set()  # VMs that do not shut down when they are told to
         self.complete = True
         self.limits: Limits | None = None
+        self.sizes, self.images = list(SIZES), list(IMAGES)
 
     # -- the truth
 
@@ -227,13 +228,14 @@ class FakeClient:
         await self._cloud.call("power", f"{vm_id} {verb}", lambda: self._cloud.power(vm_id, verb))
 
     async def sizes(self, _wanted: tuple[str, ...] = (), /) -> list[Size]:
-        sizes: list[Size] = await self._cloud.call("sizes", "", lambda: list(SIZES))
+        sizes: list[Size] = await self._cloud.call("sizes", "", lambda: list(self._cloud.sizes))
         return sizes
 
     async def images(self, wanted: tuple[str, ...]) -> list[Image]:
-        images: list[Image] = await self._cloud.call(
-            "images", "", lambda: [one for one in IMAGES if one.name in wanted]
-        )
+        def found() -> list[Image]:
+            return [one for one in self._cloud.images if {one.id, one.name} & set(wanted)]
+
+        images: list[Image] = await self._cloud.call("images", "", found)
         return images
 
     async def limits(self) -> Limits:

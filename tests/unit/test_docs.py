@@ -52,7 +52,8 @@ def test_every_setting_is_told_with_its_default() -> None:
 
 def test_every_reason_that_is_told_is_one_that_is_given() -> None:
     told = set(re.findall(r"`([A-Z][A-Za-z]+)`", OPERATIONS.partition("## Conditions")[2]))
-    given = set(re.findall(r'"([A-Z]\w+)"', source())) | {"FlavorUnknown", "ImageUnknown"}  # made of two words there
+    made = {f"{what}{how}" for what in ("Flavor", "Image") for how in ("Unknown", "Ambiguous")}  # of two words there
+    given = set(re.findall(r'"([A-Z]\w+)"', source())) | made
     assert told - given - {"Recreate"} == set()
 
 

@@ -67,7 +67,8 @@ class TestNamesThatAreNone:
         name = f"twice-{uuid4().hex[:8]}"
         made = [image(admin, name) for _ in range(2)]
         error = failure(lambda: driver.create_vm(request(image=name)))
-        sentence = f"image {name}: there must be one in this region, but 2 have that name: give the ID"
+        ids = ", ".join(sorted(made))
+        sentence = f"image {name}: there must be one in this region, but 2 have that name: give one of the IDs {ids}"
         assert (error.kind, error.message) == (ErrorKind.INVALID, sentence)
         admin.call("DELETE", "image", f"/v2/images/{made[0]}")
         assert driver.create_vm(request(image=name)).state is VMState.PENDING, "it heals by itself"

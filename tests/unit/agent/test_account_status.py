@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cloudherd.agent.account_status import (
-    Facts,
-    Told,
-    account_status,
-    images_by_name,
-    sizes_by_name,
-    status_patch,
-)
+from cloudherd.agent.account_status import Facts, Told, account_status, status_patch
+from cloudherd.agent.catalogue import Untold, catalogue
 from cloudherd.agent.full import Full
+from cloudherd.api import CloudAccount
 from cloudherd.api.account import AccountStatus, Usage
 from cloudherd.clouds.protocol import Image, Limits, Size
 from tests.unit.agent.facts import account
 
-SIZES = sizes_by_name([Size("f-1", "sim.small", 2, 4 * 1024**3)])
-IMAGES = images_by_name([Image("i-1", "sim-debian-12")])
+SIZES = catalogue([Size("f-1", "sim.small", 2, 4 * 1024**3)], ["sim.small", "sim.huge"])
+IMAGES = catalogue([Image("i-1", "sim-debian-12")], ["sim-debian-12", "ami-x"])
+NO_ZONE = Untold("images", "NotOneZone", "NotOneZone: spec.region: moon, but it must name one of the zones north")
 
 
 def facts(**more: object) -> Facts:
@@ -51,14 +47,63 @@ def test_flavors_are_named_as_the_cloud_knows_them() -> None:
 
 
 def test_an_unknown_flavor_or_image_leaves_the_account_usable() -> None:
-    flavors = {"small": "sim.small", "huge": "sim.huge"}
-    assert told(status(facts(), flavors=flavors)) == (
-        "True",
-        "FlavorUnknown",
-        "the cloud does not know sim.huge (huge): correct spec.flavors; the others are used",
-    )
+    unknown = status(facts(), flavors={"small": "sim.small", "huge": "sim.huge"})
+    sentence = "its cloud does not know sim.huge: correct spec.flavors.huge"
+    assert told(unknown) == ("True", "FlavorUnknown", f"{sentence}; the others are used")
+    assert [(one.kind, one.name, one.reason, one.message) for one in unknown.lacking] == [
+        ("Flavor", "huge", "FlavorUnknown", sentence)
+    ]
+    assert [one.name for one in unknown.flavors] == ["small"]
     assert told(status(facts(), images={"x": "ami-x"}))[:2] == ("True", "ImageUnknown")
-    assert told(status(facts(images=None), images={"x": "ami-x"}))[:2] == ("True", "Ready")
+
+
+def test_nothing_is_said_of_what_was_not_asked_for_yet() -> None:
+    fresh = status(facts(), flavors={"new": "sim.new"}, images={"new": "new"})
+    assert (told(fresh)[:2], fresh.lacking, fresh.flavors) == (("True", "Ready"), [], [])
+
+
+def test_a_name_that_several_bear_leaves_the_account_usable_and_names_their_ids() -> None:
+    twins = catalogue([Size("101", "sim.small", 8, 2**36), Size("99", "sim.small", 1, 2**31)], ["sim.small"])
+    twice = status(facts(sizes=twins))
+    sentence = "2 flavors of its cloud are called sim.small: give the ID of one (99, 101) in spec.flavors.small"
+    assert told(twice) == ("True", "FlavorAmbiguous", f"{sentence}; the others are used")
+    assert (twice.flavors, [one.message for one in twice.lacking]) == ([], [sentence])
+    by_id = status(facts(sizes=twins), flavors={"small": "99"})
+    assert (told(by_id)[:2], [one.cpus for one in by_id.flavors]) == (("True", "Ready"), [1])
+    images = catalogue([Image(str(number), "sim-debian-12") for number in range(1, 8)], ["sim-debian-12"])
+    (many,) = status(facts(images=images)).lacking
+    assert many.reason == "ImageAmbiguous"
+    assert many.message == (
+        "7 images of its cloud are called sim-debian-12: give the ID of one (1, 2, 3, 4, 5 ...) in "
+        "spec.images.debian-12"
+    )
+
+
+def standing(at: AccountStatus) -> CloudAccount:
+    return account().model_copy(update={"status": at})
+
+
+def test_an_account_whose_cloud_never_told_its_flavors_or_images_is_not_ready() -> None:
+    assert told(status(facts(images=None)))[:2] == ("Unknown", "Connecting")
+    sentence = f"the cloud's images could not be asked for: {NO_ZONE.words}"
+    blind = status(facts(images=None, untold=NO_ZONE))
+    assert told(blind) == ("False", "CatalogueUnknown", sentence)
+    assert [one.name for one in blind.flavors] == ["small"], "what is known is told"
+    again = account_status(standing(blind), facts(images=None, untold=NO_ZONE), {}, AccountStatus(), 2000.0)
+    assert told(again) == ("False", "CatalogueUnknown", sentence)
+
+
+def test_what_the_cloud_told_before_is_used_on() -> None:
+    said = ("True", "CatalogueOutdated", f"{NO_ZONE}; what it told before is used")
+    assert told(status(facts(untold=NO_ZONE))) == said
+    first = account_status(
+        standing(status(facts())), facts(sizes=None, images=None, untold=NO_ZONE), {}, AccountStatus(), 2000.0
+    )
+    assert told(first) == said, "to an agent before us"
+    assert [one.name for one in first.flavors] == ["small"]
+    empty = status(facts()).model_copy(update={"flavors": []})
+    blind = account_status(standing(empty), facts(sizes=None, images=None, untold=NO_ZONE), {}, AccountStatus(), 2000.0)
+    assert told(blind)[:2] == ("False", "CatalogueUnknown"), "Ready, and yet never told"
 
 
 def test_trouble_comes_first() -> None:
@@ -99,7 +144,6 @@ def test_the_deletion_says_for_whom_it_waits() -> None:
 
 def test_only_what_changed_is_patched_and_what_is_no_more_is_taken_out() -> None:
     now = status(facts())
-    standing = account().model_copy(update={"status": now})
-    assert status_patch(standing, now) is None
+    assert status_patch(standing(now), now) is None
     without = now.model_copy(update={"used": None})
-    assert status_patch(standing, without) == {"used": None}
+    assert status_patch(standing(now), without) == {"used": None}

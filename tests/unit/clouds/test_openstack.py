@@ -295,7 +295,7 @@ class TestNames:
             (["saving"], "the project has no active image debian"),
             (
                 ["active", "active"],
-                "image debian: there must be one in this region, but 2 have that name: give the ID",
+                "image debian: there must be one in this region, but 2 have that name: give one of the IDs i-0, i-1",
             ),
         ],
     )

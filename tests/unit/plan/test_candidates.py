@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cloudherd.api import CloudAccount
-from cloudherd.api.account import FlavorStatus
+from cloudherd.api.account import FlavorStatus, Lack
 from cloudherd.api.machine import MachineResources
 from cloudherd.plan.candidates import Candidate, candidates, smallest
 from tests.unit.plan.helpers import view_of
@@ -98,7 +98,7 @@ def test_an_offer_translates_names_and_keeps_them_for_the_revision() -> None:
     [
         ({"flavor": "huge"}, "lacks the flavor huge (spec.flavors)"),
         ({"image": "plan9"}, "lacks the image plan9 (spec.images)"),
-        ({"flavor": "odd"}, "has the flavor odd as x.odd, which its cloud does not know"),
+        ({"flavor": "odd"}, "has the flavor odd as x.odd, but its flavors could not be asked for yet"),
     ],
 )
 def test_what_an_account_lacks_it_lacks_for_one_service_only(machine: Any, why: str) -> None:
@@ -106,6 +106,24 @@ def test_what_an_account_lacks_it_lacks_for_one_service_only(machine: Any, why: 
     assert one.lacking == {"worker": why}
     assert set(one.offers) == {"master"}
     assert one.choices["worker"].flavor == machine.get("flavor", "small")  # what runs there can still be compared
+
+
+def without(kind: str, name: str, why: str, **spec: Any) -> CloudAccount:
+    """The account home, whose agent says this of one of its flavors or images."""
+    home = account("home", **spec)
+    lack = Lack.model_validate({"kind": kind, "name": name, "reason": f"{kind}Ambiguous", "message": why})
+    return home.model_copy(update={"status": home.status.model_copy(update={"lacking": [lack]})})
+
+
+def test_what_the_agent_says_of_a_flavor_or_image_is_said_of_the_account() -> None:
+    home = without("Flavor", "odd", "2 flavors are called x", flavors={"small": "home.small", "odd": "x"})
+    (one,) = found(home, machine={"flavor": "odd"})
+    assert one.lacking == {"worker": "cannot use the flavor odd: 2 flavors are called x"}
+    assert set(one.offers) == {"master"}
+    (one,) = found(without("Image", "debian-13", "2 images are called x"), machine={"image": "debian-13"})
+    assert one.lacking == {"worker": "cannot use the image debian-13: 2 images are called x"}
+    (one,) = found(without("Image", "small", "not the flavor of that name"))
+    assert one.lacking == {}
 
 
 OVERRIDES = [
@@ -173,6 +191,16 @@ def test_resources_in_place_of_a_flavor_are_the_account_s_to_translate() -> None
     assert found(account("home"), machine=too_much)[0].lacking == {
         "worker": "has no flavor with cpus 900 (spec.flavors)"
     }
+
+
+def test_a_flavor_that_may_fit_is_not_denied_before_it_was_asked_for() -> None:
+    asked = {"flavor": None, "resources": {"cpus": 900}}
+    flavors = {"small": "home.small", "odd": "x.odd"}
+    assert found(account("home", flavors=flavors), machine=asked)[0].lacking == {
+        "worker": "may have a flavor with cpus 900, but its flavors could not be asked for yet"
+    }
+    home = without("Flavor", "odd", "its cloud does not know x.odd", flavors=flavors)
+    assert found(home, machine=asked)[0].lacking == {"worker": "has no flavor with cpus 900 (spec.flavors)"}
 
 
 def test_an_override_names_a_flavor_where_one_account_is_to_be_asked_for_it() -> None:

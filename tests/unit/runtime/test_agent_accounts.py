@@ -96,7 +96,7 @@ async def test_a_flavor_that_the_cloud_does_not_know_is_named_and_the_others_are
         await patch(world, kinds.CLOUD_ACCOUNT, "home", {"spec": {"flavors": {"huge": "sim.huge"}}})
         await world.clock.advance(130)
         assert told(world) == ("True", "FlavorUnknown")
-        assert "sim.huge (huge)" in message(world)
+        assert "its cloud does not know sim.huge: correct spec.flavors.huge" in message(world)
         await patch(world, kinds.CLOUD_ACCOUNT, "home", {"spec": {"flavors": {"huge": None}}})
         await world.clock.advance(62)
         assert told(world) == ("True", "Ready")
