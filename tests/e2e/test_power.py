@@ -1,8 +1,10 @@
-"""VMs that rest and come back, and that are shut down before they end, at both clouds of the example."""
+"""VMs that rest and come back, and that are shut down before they end, at both clouds of the example and at others."""
 
 from __future__ import annotations
 
 from cloudherd.clouds.protocol import VMState
+from devenv.stage import Stage
+from tests.e2e.other_clouds import other_clouds
 from tests.e2e.world import World, until
 
 
@@ -38,6 +40,30 @@ def test_a_worker_of_each_cloud_stops_and_comes_back_and_ends_with_grace(world: 
     assert asked == ["shut down", "start", "shut down", "end"]
     stopped = world.moto.calls(world.region)["StopInstances"]
     assert stopped == 1 + len([vm for vm in world.ever() if vm.cloud == "aws" and vm.service == "worker"])
+
+
+def test_so_do_those_at_opennebula_and_cloudstack(stage: Stage) -> None:
+    with other_clouds(stage) as scene:
+        world = scene.world
+        batch = world.cluster(workers=4)
+        batch["spec"]["services"][1]["machine"]["deletionGrace"] = "1m"
+        world.apply(batch)
+        world.wait_ready(master=2, worker=4)
+        workers = {vm.account: vm for vm in scene.vms() if vm.service == "worker"}
+        at_one, at_stack = workers["home"], workers["aws"]
+        names, before = [scene.instance(at_one), scene.instance(at_stack)], {vm.id for vm in scene.vms()}
+
+        power(world, names[:1], "Suspended", "Suspended")
+        power(world, names, "Stopped", "Stopped")
+        power(world, names, "Running", "ServiceReady")
+        assert {vm.id for vm in scene.vms()} == before, "the same VMs, and no others"
+        world.delete("virtualcluster", "batch")
+        world.wait_gone("virtualcluster", "batch")
+        assert scene.vms() == []
+        to_one = [what for vm_id, what in scene.one.actions if vm_id == at_one.id]
+        assert to_one == ["suspend", "resume", "poweroff", "resume", "poweroff", "terminate-hard"]
+        to_stack = [what for vm_id, what in scene.stack.actions if vm_id == at_stack.id]
+        assert to_stack == ["stop", "start", "stop", "destroy"]
 
 
 def test_what_a_cloud_cannot_do_is_told_on_the_instance(world: World) -> None:

@@ -89,6 +89,8 @@ class CloudStack(Server):
         self.groups = [{"id": uuid("default"), "name": "default"}]
         self.machines: list[Machine] = []
         self.page_limit = 500
+        self.actions: list[tuple[str, str]] = []
+        """What was taken to change a VM, with its ID before it."""
         self.host_cpus = 10**6
         self.expunge_allowed = False
         self.deaf = False  # or guests do not shut down when they are told to
@@ -201,6 +203,7 @@ class CloudStack(Server):
         if "expunge" in fields and not self.expunge_allowed:
             raise Refused(531, "Parameter expunge can be passed by Admin only. Or when the global setting is set.")
         machine = self._own(user, fields)
+        self.actions.append((machine.id, "destroy"))
         if machine.ended_at is None:
             machine.ended_at = time.monotonic() + STEP
         if "expunge" in fields:
@@ -259,6 +262,8 @@ class CloudStack(Server):
         state = machine.state(time.monotonic())
         if state in ("Starting", "Stopping"):
             raise Refused(536, f"The virtual machine {machine.id} is in use, for it is {state}")
+        forced = " by force" if fields.get("forced") == "true" else ""
+        self.actions.append((machine.id, f"{fields['command'].removesuffix('VirtualMachine')}{forced}"))
         return machine
 
     def _job(self, what: str, fails: tuple[int, str] | None) -> str:

@@ -83,6 +83,8 @@ class OpenNebula(Server):
         self.images = {7: "debian-12", 8: "twice", 9: "twice"}
         self.networks = {1: "campus"}
         self.machines: dict[int, Machine] = {}
+        self.actions: list[tuple[str, str]] = []
+        """What was taken of vm.action, with the VM's ID before it."""
         self.host_cpus = 1e9
         self.leases = 1 << 16
         self.deaf = False  # or guests do not shut down when they are told to
@@ -201,18 +203,21 @@ class OpenNebula(Server):
         if machine.uid != user.id:
             raise Refused(AUTHORIZATION, f"Not authorized to perform MANAGE VM [{number}].")
         if action in REST or action == "resume":
-            return self._power(machine, action, (state, lcm))
+            self._power(machine, action, (state, lcm))
+            self.actions.append((str(number), action))
+            return number
         if state == DONE or (lcm == SHUTDOWN and action == "terminate-hard"):
             return number
         if state == ACTIVE and lcm not in (RUNNING, BOOT_FAILURE):
             words = f'Error performing action "terminate": Could not terminate VM {number}, wrong state {NAMES[lcm]}.'
             raise Refused(ACTION, words)
+        self.actions.append((str(number), action))
         if self.ends:
             machine.ending_at = now if (state, lcm) == (ACTIVE, RUNNING) else None
             machine.done_at = now + 2 * STEP if machine.ending_at else now
         return number
 
-    def _power(self, machine: Machine, action: str, state: tuple[int, int]) -> int:
+    def _power(self, machine: Machine, action: str, state: tuple[int, int]) -> None:
         down = state == (ACTIVE, RUNNING) or (action == "poweroff-hard" and state == (ACTIVE, SHUTDOWN_POWEROFF))
         if state not in WAKING if action == "resume" else not down:
             words = f'Error performing action "{action}": This action is not available for state {state[0]}'
@@ -221,7 +226,6 @@ class OpenNebula(Server):
         if self.deaf and action == "poweroff":
             machine.forced = (ACTIVE, RUNNING)  # its driver has waited long enough
         machine.passing = lcm, time.monotonic() + STEP
-        return machine.id
 
     # -- what a test looks at and changes behind the callers' backs
 
