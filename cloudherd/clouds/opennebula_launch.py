@@ -110,15 +110,23 @@ class Lookup:
     def _id(self, what: str, name: str) -> str:
         if name.isascii() and name.isdecimal():
             return name
-        found = sorted(int(one.ID) for one in self.pool(what) if name == one.NAME)
+        found = {int(one.ID): str(one.UNAME) for one in self.pool(what) if name == one.NAME}
         if len(found) == 1:
-            return str(found[0])
+            return str(*found)
         if found:
-            ids = ", ".join(map(str, found[:5]))
-            sentence = f"{what} {name}: several of its users have one of this name; give one of the IDs {ids}"
-            raise CloudError(ErrorKind.INVALID, "NotOne", sentence)
+            raise CloudError(ErrorKind.INVALID, "NotOne", _ambiguous(what, name, found))
         kind = ErrorKind.NOT_FOUND if what in ("template", "image") else ErrorKind.INVALID
         raise CloudError(kind, "NoSuchName", f"{what} {name}: this OpenNebula shows none of this name to the account")
+
+
+def _ambiguous(what: str, name: str, owners: Mapping[int, str]) -> str:
+    """`owners` of those of that name, by ID: at an OpenNebula each user may have one."""
+    shown = [f"{number} of {owners[number]}" for number in sorted(owners)[:5]]
+    more = f" and {len(owners) - len(shown)} more" if len(owners) > len(shown) else ""
+    return (
+        f"{what} {name}: {len(owners)} of this name are shown to the account; "
+        f"write the ID of one of them in place of the name: {', '.join(shown)}{more}"
+    )
 
 
 _POOLS = {

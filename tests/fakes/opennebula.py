@@ -81,6 +81,7 @@ class OpenNebula(Server):
         self.shows_groups = True
         self.templates: dict[int, tuple[str, Vectors]] = {}
         self.images = {7: "debian-12", 8: "twice", 9: "twice"}
+        self.owners = {9: "bob"}  # of images; the others are oneadmin's
         self.networks = {1: "campus"}
         self.machines: dict[int, Machine] = {}
         self.actions: list[tuple[str, str]] = []
@@ -160,7 +161,7 @@ class OpenNebula(Server):
         return _text(self._template_xml(number))
 
     def one_imagepool_info(self, _user: User, _filter: int, _start: int, _end: int) -> str:
-        return _pool("IMAGE_POOL", [_named("IMAGE", *one) for one in self.images.items()])
+        return _pool("IMAGE_POOL", [_named("IMAGE", *one, self.owners.get(one[0])) for one in self.images.items()])
 
     def one_vnpool_info(self, _user: User, _filter: int, _start: int, _end: int) -> str:
         return _pool("VNET_POOL", [_named("VNET", *one) for one in self.networks.items()])
@@ -337,9 +338,9 @@ def _expanded(text: str) -> str:
     return _WORD.sub("", text)
 
 
-def _named(tag: str, number: int, name: str) -> ET.Element:
+def _named(tag: str, number: int, name: str, owner: str | None = None) -> ET.Element:
     root = ET.Element(tag)
-    put(root, {"ID": number, "UID": 0, "GID": 0, "UNAME": "oneadmin", "GNAME": "oneadmin", "NAME": name})
+    put(root, {"ID": number, "UID": 0, "GID": 0, "UNAME": owner or "oneadmin", "GNAME": "oneadmin", "NAME": name})
     return root
 
 

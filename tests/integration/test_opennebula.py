@@ -30,6 +30,7 @@ def server() -> Iterator[OpenNebula]:
         yield server
 
 
+OF_THIS_NAME = "of this name are shown to the account; write the ID of one of them in place of the name"
 Connect = Callable[..., OpenNebulaDriver]
 
 
@@ -151,7 +152,7 @@ class TestLaunch:
     @pytest.mark.parametrize(
         ("changes", "kind", "message"),
         [
-            ({"image": "twice"}, ErrorKind.INVALID, "image twice: several of its users have one of this name; give"),
+            ({"image": "twice"}, ErrorKind.INVALID, f"image twice: 2 {OF_THIS_NAME}: 8 of oneadmin, 9 of bob"),
             ({"image": "suse"}, ErrorKind.NOT_FOUND, "image suse: this OpenNebula shows none of this name"),
             ({"flavor": "huge"}, ErrorKind.NOT_FOUND, "template huge: this OpenNebula shows none of this name"),
             ({"network": "moon"}, ErrorKind.INVALID, "network moon: this OpenNebula shows none of this name"),
@@ -168,6 +169,13 @@ class TestLaunch:
         assert error.kind is kind
         assert error.message.startswith(message)
         assert server.machines == {}
+
+    def test_of_many_of_one_name_five_are_told_and_how_many_more(
+        self, server: OpenNebula, driver: OpenNebulaDriver
+    ) -> None:
+        server.images |= dict.fromkeys(range(20, 26), "often")
+        error = failure(lambda: driver.create_vm(request(image="often")))
+        assert error.message.endswith("24 of oneadmin and 1 more")
 
     def test_a_new_image_of_a_known_name_is_found_after_a_refusal(self, server: OpenNebula, connect: Connect) -> None:
         driver = connect()
