@@ -67,6 +67,7 @@ class Creation:
             place = self._lookup.place(request.network, request.security_groups, request.public_address)
             image = self._lookup.image(request.image)
         except CloudError as error:
+            self._lookup.forget()  # what was found may be mended by now
             failed = never_sent(error)
         else:
             return run_instances(request, options, image, place, tags=self._tags_at_launch, count=count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cloudherd.agent.catalogue import catalogue
 from cloudherd.clouds.ec2 import Ec2Driver
 from cloudherd.clouds.ec2_prices import prices
 from cloudherd.clouds.protocol import ErrorKind, VMState
@@ -156,6 +157,40 @@ class TestAccount:
         assert found[own] == "debian-12"
         assert moto.calls() == {"DescribeImages": 2}
         assert driver.images(()) == []
+
+    def test_of_several_images_of_one_name_all_are_told_and_a_launch_needs_an_id(
+        self, truth: Truth, driver: Ec2Driver
+    ) -> None:
+        twins = sorted(truth.image("twice") for _ in range(2))
+        found = catalogue(driver.images(("twice", twins[0])), ())
+        assert (found.shared, set(found.known)) == ({"twice": tuple(twins)}, set(twins))
+        error = failure(lambda: driver.create_vm(request(image="twice")))
+        choice = f"give one of the IDs {twins[0]}, {twins[1]}"
+        sentence = f"image twice: there must be one in this region, but several are: {choice}"
+        assert (error.kind, error.code, error.message) == (ErrorKind.INVALID, "NotOne", sentence)
+        assert driver.create_vm(request(image=twins[1])).state is VMState.PENDING
+        truth.ec2.deregister_image(ImageId=twins[1])
+        assert set(catalogue(driver.images(("twice",)), ()).known) == {"twice", twins[0]}
+        assert driver.create_vm(request(image="twice")).state is VMState.PENDING
+
+    def test_an_image_of_somebody_else_s_shares_no_name_with_the_account_s(
+        self, truth: Truth, driver: Ec2Driver
+    ) -> None:
+        (theirs,) = driver.images((IMAGE,))
+        own = truth.image(theirs.name)
+        found = catalogue(driver.images((theirs.name, IMAGE)), ())
+        assert (found.shared, found.known[theirs.name].id, found.known[IMAGE].id) == ({}, own, IMAGE)
+
+    def test_where_images_cannot_be_asked_for_an_id_is_believed_and_a_name_is_not(
+        self, moto: MotoClient, driver: Ec2Driver
+    ) -> None:
+        for code in ("InvalidAction", "UnauthorizedOperation"):
+            moto.knobs(answers=[{"action": "DescribeImages", "status": 400, "body": error_xml(code)}])
+            assert [image.id for image in driver.images((IMAGE,))] == [IMAGE]
+            moto.knobs(answers=[{"action": "DescribeImages", "status": 400, "body": error_xml(code)}])
+            assert failure(lambda: driver.images(("debian-12",))).code == code
+        moto.knobs(answers=[{"status": 500, "body": "oops"}])
+        assert failure(lambda: driver.images((IMAGE,))).kind is ErrorKind.UNREACHABLE
 
     def test_the_account_of_the_examples_works(self, moto: MotoClient, connect: Connect) -> None:
         moto.knobs(keys=None)
