@@ -34,6 +34,9 @@ class Knobs:
     keys: dict[str, str] | None = None  # access key -> secret key, signatures checked; None accepts everybody
     hide_new: bool = False  # what is launched meanwhile is missing from all descriptions until this is unset
     forget_terminated: bool = False  # terminated instances are not described any more, as OpenStack's ec2-api does it
+    old_api: bool = False  # signature version 4 and TagSpecification are refused: there is 2, and CreateTags
+    unlocked_tokens: float = 0  # seconds that a launch, its token looked for, waits for another one of the same token
+    broken: list[str] = field(default_factory=list)  # instances that are in the state error, as ec2-api has it
     answers: list[Answer] = field(default_factory=list)
 
 

@@ -28,9 +28,12 @@ CAPACITY = "We currently do not have sufficient {} capacity in the Availability 
 
 @dataclass
 class Launch:
-    """What one client token did. The lock makes calls with the same token wait for each other."""
+    """What one client token did. The lock makes calls with the same token wait for each other, unless one `waits` for
+    another, as the knob `unlocked_tokens` has it.
+    """
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Condition = field(default_factory=threading.Condition)
+    waits: bool = False
     fingerprint: str = ""
     reply: bytes = b""
 
@@ -74,10 +77,19 @@ class Launches:
                 return moto_xml.error(400, "IdempotentParameterMismatch", MISMATCH)
             if launch.reply:
                 return moto_xml.reply(200, moto_xml.with_states(launch.reply, lambda vm_id: state(who.region, vm_id)))
+            self._meet(launch, self._knobs.of(who.region).unlocked_tokens)
             response = self._within_limits(request, parameters, who.region)
             if response.status_code == 200:
                 launch.fingerprint, launch.reply = fingerprint, response.get_data()
         return response
+
+    @staticmethod
+    def _meet(launch: Launch, seconds: float) -> None:
+        """The first one waits for the second, and then both launch: each has seen that the token is new."""
+        launch.waits = not launch.waits and seconds > 0
+        launch.lock.notify_all()
+        launch.lock.wait_for(lambda: not launch.waits, timeout=seconds)
+        launch.waits = False
 
     def _within_limits(self, request: Request, parameters: Mapping[str, str], region: str) -> Response:
         knobs = self._knobs.of(region)

@@ -62,6 +62,15 @@ def refusal(
     return None
 
 
+def too_new(parameters: Mapping[str, str], who: Signer) -> Response | None:
+    """What OpenStack's ec2-api answers, or older ones, to what they do not know; None where they do."""
+    if who.version != 2:
+        return moto_xml.error(401, "AuthFailure", "UNAUTHORIZED")
+    if any(name.startswith("TagSpecification.") for name in parameters):
+        return moto_xml.error(500, "TypeError", "Unknown error occurred.")
+    return None
+
+
 def _is_right(request: Request, parameters: Mapping[str, str], who: Signer, secret_key: str) -> bool:
     credentials = Credentials(who.access_key, secret_key)
     if who.version == 2:

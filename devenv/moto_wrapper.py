@@ -26,7 +26,7 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 from devenv import moto_signature, moto_xml
-from devenv.moto_knobs import Answer, KnobBoard
+from devenv.moto_knobs import Answer, KnobBoard, Knobs
 from devenv.moto_launches import Launches, state
 from devenv.moto_signature import Signer
 
@@ -125,6 +125,8 @@ class MotoWrapper:
         knobs = self.knobs.of(who.region)
         if refusal := moto_signature.refusal(request, parameters, who, knobs.keys):
             return refusal
+        if knobs.old_api and (too_new := moto_signature.too_new(parameters, who)):
+            return too_new
         time.sleep(knobs.delay)
         if self.knobs.take(who.region, "throttle"):
             return moto_xml.error(503, "RequestLimitExceeded", "Request limit exceeded.")
@@ -149,6 +151,10 @@ class MotoWrapper:
         response = self._forward(request)
         knobs = self.knobs.of(who.region)
         hidden = self._launches.hidden(who.region)
+        if knobs.broken and response.status_code == 200:
+            response.set_data(
+                moto_xml.with_states(response.get_data(), lambda vm_id: _shown_state(who.region, vm_id, knobs))
+            )
         if not hidden and not knobs.forget_terminated:
             return response
 
@@ -175,6 +181,11 @@ class MotoWrapper:
             response.set_data(moto_xml.as_aws_sends_it(response.get_data()))
             response.headers["Content-Type"] = "text/xml;charset=UTF-8"
         return response
+
+
+def _shown_state(region: str, vm_id: str, knobs: Knobs) -> tuple[int, str] | None:
+    now = state(region, vm_id)
+    return (0, "error") if now and now[1] != "terminated" and vm_id in knobs.broken else now
 
 
 def _as_told(answer: Answer) -> Response:

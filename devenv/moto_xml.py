@@ -39,9 +39,9 @@ def instance_ids(body: bytes) -> list[str]:
 
 
 def with_states(body: bytes, state: Callable[[str], tuple[int, str] | None]) -> bytes:
-    """The reply to RunInstances with every instance in the state (code, name) that it is in by now."""
+    """The reply with every instance in the state (code, name) that it is in by now; None leaves it as it says."""
     root = _parsed(body)
-    for item in root.iterfind("e:instancesSet/e:item", _NS):
+    for item in root.iterfind(".//e:instancesSet/e:item", _NS):
         now = state(item.findtext("e:instanceId", "", _NS))
         if now:
             for tag, value in zip(("code", "name"), now, strict=True):

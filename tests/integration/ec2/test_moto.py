@@ -86,6 +86,28 @@ def test_a_lost_reply_is_a_closed_connection_and_an_instance(moto: MotoClient) -
     assert len(Truth(moto).live()) == 1
 
 
+def test_a_broken_instance_is_shown_so_until_it_ends(moto: MotoClient) -> None:
+    ec2 = client(moto)
+    vm_id = ec2.run_instances(**LAUNCH)["Instances"][0]["InstanceId"]
+    moto.knobs(broken=[vm_id])
+    (shown,) = ec2.describe_instances()["Reservations"][0]["Instances"]
+    assert shown["State"] == {"Code": 0, "Name": "error"}
+    ec2.terminate_instances(InstanceIds=[vm_id])
+    (shown,) = ec2.describe_instances()["Reservations"][0]["Instances"]
+    assert shown["State"]["Name"] == "terminated"
+
+
+def test_an_old_api_knows_neither_the_signatures_nor_the_tags_of_today(moto: MotoClient) -> None:
+    moto.knobs(old_api=True)
+    assert refused(client(moto).describe_instances) == "AuthFailure"
+    once = Config(retries={"total_max_attempts": 1}, signature_version="v2")
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    old = boto3.client("ec2", endpoint_url=moto.url, region_name="us-east-1", config=once, **keys)
+    assert old.describe_instances()["Reservations"] == []
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": "b"}]}]
+    assert refused(old.run_instances, TagSpecifications=tags, **LAUNCH) == "TypeError"
+
+
 def test_images_types_and_groups_that_do_not_exist_are_refused(moto: MotoClient) -> None:
     ec2 = client(moto)
     assert refused(ec2.run_instances, **{**LAUNCH, "ImageId": "ami-00000000"}) == "InvalidAMIID.NotFound"
@@ -116,7 +138,7 @@ def test_a_knob_that_does_not_exist_is_named(moto: MotoClient) -> None:
     with pytest.raises(HTTPError) as caught:
         moto.knobs(limits=1)
     with caught.value as answer:
-        assert b"no knob limits; there are answers, capacity, " in answer.read()
+        assert b"no knob limits; there are answers, broken, " in answer.read()
 
 
 def start(port: int) -> subprocess.Popen[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +18,12 @@ from tests.integration.asked import failure, seen
 from tests.integration.ec2.asked import KEYS
 from tests.integration.ec2.test_conformance import cloud_under_test
 from tests.integration.ec2_truth import FLAVOR, IMAGE, Truth
+from tests.integration.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
 OLD = {"signatureVersion": 2, "tagsAtLaunch": False}
+PATIENCE = 60.0
 
 
 Connect = Callable[..., Ec2Driver]
@@ -51,7 +54,7 @@ class TestAnOldServiceConforms(ProviderConformance):
     @pytest.fixture
     def cloud(self, server: MotoClient) -> CloudUnderTest:
         cloud = cloud_under_test(server, **OLD)
-        server.knobs(forget_terminated=True)
+        server.knobs(forget_terminated=True, old_api=True)
         cloud.elsewhere = None  # version 2 does not sign the region, so that all are one
         return cloud
 
@@ -127,6 +130,33 @@ class TestTagsAfterTheLaunch:
     def test_are_declared(self) -> None:
         account = Connection("physics.old", "us-east-1", credentials=KEYS, options=OLD)
         assert not Ec2().capabilities_of(account).tags_at_creation
+
+
+class TestTokensWithoutALock:
+    """They are looked for, and a moment later launched with: two calls within that moment make two VMs."""
+
+    def test_two_at_once_make_two_vms_and_a_later_one_none(
+        self, moto: MotoClient, truth: Truth, connect: Connect
+    ) -> None:
+        moto.knobs(unlocked_tokens=PATIENCE)
+        with ThreadPoolExecutor(2) as pool:
+            made = {vm.id for vm in pool.map(lambda _: connect(**OLD).create_vm(request()), range(2))}
+        assert len(made) == 2
+        assert truth.live() == made
+        assert connect(**OLD).create_vm(request()).id in made
+        assert truth.live() == made
+
+    def test_one_that_is_under_way_when_it_is_sent_again_leaves_a_vm_that_its_token_tells(
+        self, moto: MotoClient, truth: Truth, connect: Connect
+    ) -> None:
+        moto.knobs(unlocked_tokens=PATIENCE)
+        given_up = failure(lambda: connect(**OLD, timeoutSeconds=1).create_vm(request()))
+        assert (given_up.kind, given_up.code) == (ErrorKind.UNKNOWN, "NoAnswerInTime")
+        own = connect(**OLD).create_vm(request())
+        eventually(lambda: len(truth.live()) == 2)
+        assert {vm.id: vm.token for vm in connect(**OLD).list_vms().vms} == {
+            vm_id: "" if vm_id == own.id else request().token for vm_id in truth.live()
+        }
 
 
 class TestPagesByOffset:
