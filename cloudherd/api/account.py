@@ -115,8 +115,8 @@ class AccountSpec(Model):
     ) = None
     """Left out for the provider's public one."""
     credentials_ref: SecretRef | None = None
-    """A Secret in this namespace, with the provider's own names of keys. Its key caBundle may hold certificates, in PEM,
-    of private CAs that have signed the cloud's.
+    """A Secret in this namespace, with the provider's own names of keys. Its key caBundle may hold certificates, in
+    PEM, of private CAs that have signed the cloud's.
     """
     quota: Quota = Field(default_factory=Quota)
     allowed_namespaces: AllowedNamespaces = AllowedNamespaces()
