@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import pytest
 
 from devenv.stage import Stage
-from tests.e2e.bad_days import account_ready, cluster, day, ec2, identities, ids, one_vm_each, says, simulated, spread
+from tests.e2e.bad_days import account_ready, cluster, day, ec2, identities, ids, says, simulated, spread
 from tests.e2e.sites import SITES, AtCloudStack, AtOpenNebula, Site, page, silence
 from tests.e2e.world import Manifest, World, until
 from tests.fakes.httpserver import Fault
+from tests.fakes.opennebula import OpenNebula
 from tests.fakes.silent import Silent
 
 CANNOT = "the cloud cannot be asked:"
@@ -41,11 +42,18 @@ class Silence:
     world: World
     endpoint: Silent
 
-    def wants(self, workers: int) -> None:
+    def wants(self, workers: int, **elsewhere: int) -> None:
+        """So many are asked for; but for these they run at home."""
         self.world.apply(cluster(workers, at=(*DEAF, "home")))
         self.world.wait_ready(worker=workers)
-        until("all of them at home", lambda: spread(self.world) == {"home": workers})
-        one_vm_each(self.world)
+        wanted = {"home": workers - sum(elsewhere.values()), **elsewhere}
+        until(f"{wanted}", lambda: spread(self.world) == wanted)
+        until("the end of all others", lambda: len(ids(self.world.home)) == wanted["home"])
+
+    def end(self) -> None:
+        self.world.delete("virtualcluster", "batch")
+        self.world.wait_gone("virtualcluster", "batch")
+        assert ids(self.world.home) == set()
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +71,7 @@ def silent(stage: Stage) -> Iterator[Silence]:
 def test_clouds_that_never_answer_cost_no_other_account_anything(silent: Silence) -> None:
     for workers in (2, 4, 1):
         silent.wants(workers)
-    silent.world.delete("virtualcluster", "batch")
-    silent.world.wait_gone("virtualcluster", "batch")
-    assert ids(silent.world.home) == set()
+    silent.end()
 
 
 # -- clouds that cannot be asked
@@ -204,7 +210,7 @@ def test_an_unknown_image_is_told_and_new_vms_go_elsewhere_until_it_is_corrected
 # -- a minute later
 
 
-def test_clouds_that_never_answered_say_so_and_the_other_account_works_on(silent: Silence) -> None:
+def test_clouds_that_never_answered_say_so_until_the_endpoint_is_corrected(silent: Silence) -> None:
     def gave_up() -> bool:
         conditions = (silent.world.condition("cloudaccount", account, "Ready") for account in DEAF)
         return all(one["status"] == "False" for one in conditions)
@@ -213,3 +219,9 @@ def test_clouds_that_never_answered_say_so_and_the_other_account_works_on(silent
     for account in DEAF:
         sentence(silent.world, account, "Ready", "False", "Unreachable", NO_ANSWER)
     silent.wants(1)
+    with OpenNebula() as one:
+        silent.world.apply(AtOpenNebula.account(f"{one.url}/RPC2"))
+        account_ready(silent.world, "opennebula")
+        silent.wants(2, opennebula=1)
+        silent.end()
+        assert one.living() == []
