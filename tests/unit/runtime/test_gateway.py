@@ -81,6 +81,10 @@ class World:
             status["limit"] = {"instances": limit}
         await self.agent.patch(kinds.CLOUD_ACCOUNT, "physics", name, {"status": status}, subresource="status")
 
+    async def lacks(self, account: str, *lacking: Object) -> None:
+        status = {"lacking": list(lacking)}
+        await self.agent.patch(kinds.CLOUD_ACCOUNT, "physics", account, {"status": status}, subresource="status")
+
     def _ready(self, reason: str) -> Object:
         since = timestamp(self.clock.now())
         return {"type": "Ready", "status": "True", "reason": reason, "message": "", "lastTransitionTime": since}
@@ -197,6 +201,22 @@ async def test_nothing_is_written_when_nothing_changes() -> None:
         it.server.calls.clear()
         await it.clock.advance(3600)
         assert [call for call in it.server.calls if call.verb in ("create", "patch", "delete")] == []
+
+
+@on_virtual_time
+async def test_a_cluster_goes_where_an_image_can_be_used_again() -> None:
+    async with world() as it:
+        await it.examples()
+        why = {"kind": "Image", "name": "debian-12", "reason": "ImageAmbiguous", "message": "2 images are called so"}
+        await it.lacks("aws", why)
+        await it.quiet()
+        placed, _, message = await it.condition("Placed")
+        assert placed == "False"
+        assert "physics.aws cannot use the image debian-12: 2 images are called so" in message
+        assert {account for _, account in await it.where()} == {"home"}
+        await it.lacks("aws")
+        await it.quiet()
+        assert await it.condition("Ready") == ("True", "AllReady", "all 12 VMs are ready")
 
 
 @on_virtual_time
