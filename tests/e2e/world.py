@@ -83,9 +83,10 @@ class World(Clouds):
             found["spec"] |= {"region": self.region, "endpoint": self.front.url}
         return found
 
-    def prepare(self) -> None:
-        """Everything of the example but the cluster: accounts, contexts and Secrets."""
+    def prepare(self, **aws: Any) -> None:
+        """Everything of the example but the cluster: accounts, contexts and Secrets. `aws`: more of that one's spec."""
         accounts = [self.example("CloudAccount", name) for name in ("home", "aws")]
+        accounts[1]["spec"] |= aws
         contexts = [self.example("Context", name) for name in ("condor-master", "condor-worker")]
         secrets = [self.example("Secret", name) for name in ("aws-keys", "condor-secrets")]
         self.apply(*secrets, *accounts, *contexts)
