@@ -14,7 +14,7 @@ OUR_TAGS = "cloudherd-"
 _STATES = {
     "pending": VMState.PENDING,
     "running": VMState.RUNNING,
-    "stopping": VMState.STOPPED,
+    "stopping": VMState.UNKNOWN,  # its guest may still work, for as long as its grace lasts
     "stopped": VMState.STOPPED,
     "shutting-down": VMState.DELETING,
     "terminated": VMState.DELETED,

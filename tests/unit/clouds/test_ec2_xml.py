@@ -62,7 +62,7 @@ def test_an_empty_set_is_empty() -> None:
     [
         ("pending", VMState.PENDING),
         ("running", VMState.RUNNING),
-        ("stopping", VMState.STOPPED),
+        ("stopping", VMState.UNKNOWN),
         ("stopped", VMState.STOPPED),
         ("shutting-down", VMState.DELETING),
         ("terminated", VMState.DELETED),
