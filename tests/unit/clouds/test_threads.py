@@ -281,14 +281,18 @@ async def test_a_caller_that_goes_away_takes_no_place_with_it() -> None:
     await cloud.close()
 
 
-async def test_the_loop_runs_on_while_a_cloud_hangs() -> None:
+async def test_while_a_cloud_hangs_the_loop_runs_on_and_another_cloud_answers_every_call() -> None:
     gate = Gate()
-    cloud = cloud_of(gate)
-    call = asyncio.create_task(cloud.list_vms())
-    await until(lambda: gate.inside == 1)
+    deaf, well = cloud_of(gate), cloud_of(lambda: None)
+    hung = [asyncio.create_task(deaf.list_vms()) for _ in range(20)]
+    await until(lambda: gate.inside == 4)
+    listings = await asyncio.gather(*(well.list_vms() for _ in range(200)))
+    assert all(one.complete for one in listings)
+    assert not any(call.done() for call in hung)
     gate.open()
-    await call
-    await cloud.close()
+    await asyncio.gather(*hung)
+    for cloud in (deaf, well):
+        await cloud.close()
 
 
 def test_a_process_ends_though_a_cloud_hangs() -> None:
