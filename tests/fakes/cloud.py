@@ -31,7 +31,7 @@ TOKENS = Capabilities(
 )
 NO_TOKENS = replace(TOKENS, idempotency_token=False)
 LATE_TAGS = replace(TOKENS, tags_at_creation=False)
-"""They are put on by a call of their own, which `untag` undoes."""
+"""They are put on by a call of their own."""
 
 SIZES = [Size("f-1", "sim.small", 1, 2 * 1024**3), Size("f-2", "sim.large", 4, 8 * 1024**3)]
 IMAGES = [Image("i-1", "sim-debian-12")]
@@ -139,6 +139,11 @@ class FakeCloud:
         machine = self.machines[vm_id]
         machine.untagged, machine.tags = True, {}
 
+    def tag(self, vm_id: str) -> VM:
+        machine = self.machines[vm_id]
+        machine.untagged, machine.tags = False, dict(machine.request.tags)
+        return machine.seen(self.now())
+
     def break_(self, vm_id: str, state: VMState, detail: str = "") -> None:
         self.machines[vm_id].broken = (state, detail)
 
@@ -178,14 +183,14 @@ class FakeCloud:
             for one in self.machines.values():
                 if one.request.token == request.token:
                     one.made_at = min(one.made_at, self.now())  # the late one is here
-                    if one.untagged:
-                        one.untagged, one.tags = False, dict(request.tags)
                     return one.seen(self.now())
         if self.capacity is not None and len(self.alive()) >= self.capacity:
             raise CloudError(ErrorKind.FULL, "QuotaReached", f"no more than {self.capacity} VMs")
         placed = sum(not one.no_room for one in self.alive())
         made = self.add(request)
         made.no_room = self.hosts is not None and placed >= self.hosts
+        if not self.capabilities.tags_at_creation:
+            self.untag(made.id)
         return made.seen(self.now())
 
     def destroy(self, vm_id: str) -> None:
@@ -219,6 +224,8 @@ class FakeClient:
 
     async def create_vm(self, request: LaunchRequest) -> VM:
         vm: VM = await self._cloud.call("create_vm", request.name, lambda: self._cloud.launch(request))
+        if not self.capabilities.tags_at_creation:
+            vm = await self._cloud.call("tag", vm.id, lambda: self._cloud.tag(vm.id))
         return vm
 
     async def destroy_vm(self, vm_id: str) -> None:

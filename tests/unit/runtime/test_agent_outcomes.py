@@ -215,29 +215,33 @@ async def test_a_write_that_fails_loses_no_provider_id(reason: str) -> None:
         assert world.home.count("create_vm") == 1
 
 
-@on_virtual_time
-async def test_a_launch_that_was_killed_before_its_tags_leaves_no_vm_behind() -> None:
-    async with agent_at_work(latency=5, capabilities=LATE_TAGS) as world:
-        await world.instance("batch-worker-0")
-        await world.clock.until(lambda: bool(world.home.machines))
-        await world.kill()
-        world.home.untag("vm-1")
-        await world.delete("batch-worker-0")
-        world.start()
-        await world.clock.until(lambda: not world.records(), within=100)
-        assert not world.home.alive()
+@pytest.mark.parametrize("after", [1.0, 2.5, 3.5, 4.5, 5.5, 6.5, 8.0])
+@pytest.mark.parametrize("deleted", [True, False])
+def test_killed_at_any_point_between_a_launch_and_its_tags_it_leaves_no_stray_vm(after: float, deleted: bool) -> None:
+    async def story() -> None:
+        async with agent_at_work(latency=3, capabilities=LATE_TAGS) as world:
+            await world.clock.advance(30)
+            await world.instance("batch-worker-0")
+            await world.clock.advance(after)
+            await world.kill()
+            if deleted:
+                await world.delete("batch-worker-0")
+            world.start()
+            if deleted:
+                await world.clock.until(lambda: not world.records(), within=900)
+                assert not world.home.alive()
+            else:
+                await world.clock.until(world.all_are("Ready", 1), within=100)
+                (vm,) = world.home.alive()
+                assert vm.tags
+
+    run_virtually(story())
 
 
 @on_virtual_time
 async def test_a_vm_that_never_gets_its_tags_goes_with_its_record() -> None:
     async with agent_at_work(capabilities=LATE_TAGS) as world:
-
-        def fault(operation: str, when: When, what: str) -> None:
-            if operation == "create_vm" and when == "after":
-                world.home.untag("vm-1")
-                raise LOST
-
-        world.home.fault = fault
+        loses_replies(world.home, of="create_vm", times=1000)
         await world.instance("batch-worker-0")
         await world.clock.advance(100)
         assert world.ready("batch-worker-0").reason == "OutcomeUnknown"
