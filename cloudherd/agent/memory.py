@@ -83,8 +83,12 @@ class Track:
     """When a creation was answered with a VM."""
     unknown_at: float | None = None
     """When the last attempt of unknown outcome ended."""
-    claim_void: bool = False
-    """Whether the attempt that the Instance's claim speaks of was refused for certain."""
+    doubt: str | None = None
+    """What its record said when it last said that a VM may come of somebody's attempt: a claim, or how that ended."""
+    doubted_at: float | None = None
+    """When we first saw that."""
+    void_claim: str | None = None
+    """A claim of ours of which no VM can come: nothing was sent under it, or that was refused for certain."""
     vm_id: str = ""
     """The VM of that answer."""
     ending_since: float | None = None
@@ -109,6 +113,9 @@ class Track:
         self.nameless = not named
         if record.deleting and self.ending_since is None:
             self.ending_since = monotonic
+        doubt = doubt_in(record)
+        if doubt != self.doubt:
+            self.doubt, self.doubted_at = doubt, monotonic
 
     def young_since(self) -> float:
         """From when on its VM may have been too young for a listing."""
@@ -125,10 +132,20 @@ class Track:
 
     def unsettled_since(self, record: Instance) -> float | None:
         """Since when a creation whose outcome is not known may still bring a VM: None where there was none."""
-        if self.unknown_at is not None or self.claim_void:
+        if self.unknown_at is not None:
             return self.unknown_at
-        launched = find(record.status.conditions, "Launched")
-        return self.first_seen if launched is not None and launched.status == "Unknown" else None
+        doubt = doubt_in(record)
+        if doubt is None or doubt == self.void_claim:
+            return None
+        return self.first_seen if self.doubted_at is None else self.doubted_at
+
+
+def doubt_in(record: Instance) -> str | None:
+    """None where its status does not say that a VM may come of an attempt. No two claims are alike."""
+    launched, ready = (find(record.status.conditions, type_) for type_ in ("Launched", "Ready"))
+    if launched is None or launched.status != "Unknown":
+        return None
+    return ready.message if ready else ""
 
 
 def never_launched(record: Instance) -> bool:

@@ -14,7 +14,7 @@ from cloudherd.agent.checks import objection, refused
 from cloudherd.agent.decide import adopted, decide
 from cloudherd.agent.identity import fingerprint, tags_for, token_for
 from cloudherd.agent.instance_status import status_patch
-from cloudherd.agent.memory import Track
+from cloudherd.agent.memory import Track, doubt_in
 from cloudherd.agent.refusal import refusal_of, unanswered
 from cloudherd.agent.view import View
 from cloudherd.api import CloudAccount, Instance, ObjectKey, Resource
@@ -140,7 +140,7 @@ class Launcher:
     async def _attempt(self, due: _Due, user_data: bytes) -> None:
         state, track, record = self._state, due.track, due.record
         if due.claim:
-            record = await self._claim(record)
+            record = await self._claim(record, track)
             due = replace(due, record=record)
             track.unknown_at = self._parts.clock.monotonic()
         began = track.attempted_at = self._parts.clock.monotonic()
@@ -148,7 +148,7 @@ class Launcher:
             vm = await due.cloud.create_vm(self._request(record, user_data))
         except CloudError as error:
             if (error.kind not in IN_DOUBT or error.never_sent) and not due.doubt:
-                track.unknown_at, track.claim_void = None, True
+                track.unknown_at, track.void_claim = None, doubt_in(record)
             await self._failed(error, due, began)
             return
         track.launched_at, track.vm_id = self._parts.clock.monotonic(), vm.id
@@ -176,17 +176,20 @@ class Launcher:
             options=spec.options,
         )
 
-    async def _claim(self, record: Instance) -> Instance:
+    async def _claim(self, record: Instance, track: Track) -> Instance:
         """Says in the Instance, as it was read, that a VM may come of what follows. ApiError where it has changed
-        since.
+        since; one whose answer was lost is void, for nothing follows.
         """
-        nonce = self._parts.random.uuid()  # two agents can never make the same claim
-        claim = Report(
-            "Unknown", "Claimed", f"an agent is about to launch it ({nonce})", "Launching", launched="Unknown"
-        )
-        patch = status_patch(record, claim, self._parts.clock.now())
+        claim = f"an agent is about to launch it ({self._parts.random.uuid()})"  # no two agents make the same
+        report = Report("Unknown", "Claimed", claim, "Launching", launched="Unknown")
+        patch = status_patch(record, report, self._parts.clock.now())
         assert patch is not None
-        return await self._parts.records.patch_status_once(INSTANCE, record, patch)
+        try:
+            return await self._parts.records.patch_status_once(INSTANCE, record, patch)
+        except ApiError as error:
+            if error.reason != "Conflict":
+                track.void_claim = claim
+            raise
 
     async def _write_down(self, record: Instance, report: Report, cloud: Cloud, vm: VM) -> None:
         """Writes the cloud's answer, however long that takes."""

@@ -71,6 +71,13 @@ def launched(status: str) -> dict[str, Any]:
     return {"phase": "Pending", "conditions": [one]}
 
 
+def claimed(nonce: str) -> dict[str, Any]:
+    """The status of an Instance that an agent is about to launch."""
+    at = "2026-01-01T00:00:00Z"
+    ready = {"type": "Ready", "status": "Unknown", "reason": "Claimed", "message": nonce, "lastTransitionTime": at}
+    return {"phase": "Launching", "conditions": [*launched("Unknown")["conditions"], ready]}
+
+
 def vm(vm_id: str = "i-1", state: VMState = VMState.RUNNING, *, of: Instance | None = None, **more: Any) -> VM:
     tags = more.pop("tags", tags_for("inst", of or record()))
     return VM(vm_id, "batch-worker-0-6f0c", state, tags, more.pop("private", ("10.0.0.1",)), **more)

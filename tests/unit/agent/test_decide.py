@@ -6,7 +6,7 @@ import pytest
 
 from cloudherd.agent.actions import Destroy, Launch, LookUp, Lost, Nothing, Release, Report
 from cloudherd.agent.decide import decide
-from cloudherd.agent.memory import Asked, Look, Track
+from cloudherd.agent.memory import Asked, Look, Track, doubt_in
 from cloudherd.api.instance import Addresses
 from cloudherd.clouds.protocol import VMState
 from tests.unit.agent.facts import (
@@ -15,6 +15,7 @@ from tests.unit.agent.facts import (
     OTHER_ID,
     SCOPE,
     WITHOUT_TOKENS,
+    claimed,
     launched,
     record,
     seen,
@@ -123,9 +124,18 @@ def test_without_tokens_a_claim_comes_first_and_a_lost_answer_is_waited_out() ->
 
 
 def test_without_tokens_a_claim_of_an_earlier_process_is_waited_out_from_our_own_first_sight() -> None:
-    claimed = record(status=launched("Unknown"))
-    waits = decide(claimed, track(first_seen=NOW), view(seen(), capabilities=WITHOUT_TOKENS))
+    left = record(status=launched("Unknown"))
+    waits = decide(left, track(), view(seen(), capabilities=WITHOUT_TOKENS, monotonic=NOW))
     assert waits == Nothing(until=NOW + 600)
+
+
+def test_another_agents_claim_is_waited_out_from_its_own_first_sight_though_our_own_came_to_nothing() -> None:
+    ours, theirs = (record(deleting=True, status=claimed(one)) for one in ("ours", "theirs"))
+    memory = track(void_claim=doubt_in(ours))
+    assert memory.unsettled_since(ours) is None
+    waits = decide(theirs, memory, view(seen(), monotonic=NOW))
+    assert waits == Nothing(until=NOW + 600)
+    assert decide(theirs, memory, view(seen(begun=NOW + 300), monotonic=NOW + 300)) == waits
 
 
 def test_a_creation_accepted_that_ends_in_an_error_fails_in_the_clouds_words() -> None:
@@ -323,7 +333,9 @@ def test_what_its_own_agent_gave_up_anybody_may_let_go() -> None:
 def test_one_whose_answer_was_lost_waits_for_the_vm_that_may_still_come() -> None:
     assert decide(record(deleting=True), track(unknown_at=NOW - 500), view(seen())) == Nothing(until=NOW + 100)
     persisted = record(deleting=True, status=launched("Unknown"))
-    assert decide(persisted, track(first_seen=NOW - 500), view(seen())) == Nothing(until=NOW + 100)
+    memory = track()
+    decide(persisted, memory, view(seen(begun=NOW - 500), monotonic=NOW - 500))
+    assert decide(persisted, memory, view(seen())) == Nothing(until=NOW + 100)
 
 
 def test_an_unreachable_cloud_keeps_the_record() -> None:

@@ -26,6 +26,8 @@ from tests.faults.run import run
         ("mix", 619),
         # A cluster was restored under an operator whose watch of Instances had stalled: it made them anew.
         ("restored", 20018),
+        # Two agents: the first one's launch was refused, and it took that for the end of the second one's claim too.
+        ("mix", 41005),
     ],
 )
 def test_it_stays_mended(case: str, seed: int) -> None:
