@@ -21,7 +21,7 @@ from cloudherd.clouds.errors import not_from
 from cloudherd.clouds.opennebula_errors import refusal
 from cloudherd.clouds.opennebula_models import OpenNebulaCredentials, OpenNebulaOptions
 from cloudherd.clouds.protocol import CloudError, Connection, ErrorKind
-from cloudherd.clouds.transport import endpoint, no_answer
+from cloudherd.clouds.transport import endpoint, no_answer, whole
 from cloudherd.clouds.trust import Trust
 
 T = TypeVar("T")
@@ -68,10 +68,15 @@ class _Transport(pyone.RequestsTransport):  # type: ignore[misc]
                 headers={"Content-Type": "text/xml", "Connection": "close"},
                 allow_redirects=False,
                 timeout=self._timeout,
+                stream=True,
             )
+            body = whole(response)
         if response.status_code != HTTPStatus.OK:
             raise _HttpError(response.status_code)
-        return self.parse_response(response)
+        parser, found = self.getparser()
+        parser.feed(body)
+        parser.close()
+        return found.close()
 
 
 class _Server(pyone.OneServer):  # type: ignore[misc]

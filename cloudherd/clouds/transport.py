@@ -34,6 +34,7 @@ class Transport(LibcloudConnection):  # type: ignore[misc]
             allow_redirects=False,  # libcloud would carry user data wherever it is told to
             verify=self.verification,
             timeout=self.session.timeout,
+            stream=True,  # the body is read by `whole`
         )
 
 
@@ -43,7 +44,26 @@ class Answer:
     def __init__(self, response: requests.Response, **_: object) -> None:
         self.status: int = response.status_code
         self.headers = response.headers
-        self.body: bytes = response.content
+        self.body = whole(response)
+
+
+LONGEST_ANSWER = 64 * 2**20
+"""Bytes: ten times what a cloud has to say of ten thousand VMs. The memory is all accounts' together."""
+
+
+class AnswerTooLongError(OSError):
+    """Most likely it has no end."""
+
+
+def whole(response: requests.Response) -> bytes:
+    """The body of an answer that is read as it comes; AnswerTooLongError in place of more than `LONGEST_ANSWER`."""
+    body = bytearray()
+    with response:
+        for part in response.iter_content(2**16):
+            body += part
+            if len(body) > LONGEST_ANSWER:
+                raise AnswerTooLongError
+    return bytes(body)
 
 
 @dataclass(frozen=True)
@@ -72,6 +92,7 @@ def endpoint(url: str) -> Endpoint:
 _NEVER_SENT = frozenset({"NameNotResolved", "ConnectionRefused", "NotConnected"})
 _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
     (urllib3.exceptions.NameResolutionError, "NameNotResolved", "the endpoint's name cannot be resolved"),
+    (AnswerTooLongError, "AnswerTooLong", "the endpoint's answer is too long to be a cloud's: check spec.endpoint"),
     (ConnectionRefusedError, "ConnectionRefused", "the endpoint refuses connections"),
     (urllib3.exceptions.NewConnectionError, "NotConnected", "the endpoint cannot be connected to"),
     (urllib3.exceptions.ConnectTimeoutError, "NotConnected", "the endpoint cannot be connected to in time"),
