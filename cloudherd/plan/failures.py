@@ -1,4 +1,7 @@
-"""Launches that failed in a row, by service and account: how long the next one waits. Lack of room is no failure."""
+"""Launches that failed in a row, by service and account: how long the next one waits. Lack of room is no failure, but
+where a site was opened for it in vain: its fixed VMs would come and go as often as the account may have room again.
+A gateway that has just started knows of closed sites only.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from cloudherd.api import ObjectKey
 from cloudherd.api.conditions import is_true
+from cloudherd.api.instance import CLOUD_FULL
 from cloudherd.api.quantity import parse_duration
 from cloudherd.plan.model import ClusterView, Failure, Memory
 from cloudherd.plan.records import At
 from cloudherd.plan.vm import Vm
 
-NO_FAILURE = frozenset({"CloudFull", "ImageMissing", "FlavorMissing"})
+NO_FAILURE = frozenset({CLOUD_FULL, "ImageMissing", "FlavorMissing"})
 """Refusals that the account remembers itself, and placement passes it over."""
 FIRST, LONGEST = 60.0, 1800.0
 CLOSE_AFTER = 3
@@ -37,6 +41,7 @@ def remembered(view: ClusterView, vms: Sequence[Vm], memory: Memory, now: float,
         del failures[at]
     late = {uid for uid, left in time_left(view, vms, waiting, monotonic).items() if left <= 0}
     failed = [vm for vm in vms if vm.uid in late or _is_launch_failure(vm)]
+    failed += _in_vain(view, vms)
     again = {(vm.service, vm.account): _words(vm) for vm in failed if vm.uid not in memory.blamed}
     for at, why in again.items():
         count = failures[at].count + 1 if at in failures else 1
@@ -111,6 +116,18 @@ def _fixed(view: ClusterView) -> set[str]:
 def _ready(vms: Sequence[Vm], failures: Failures) -> list[Vm]:
     """Those that are ready where a launch failed."""
     return [vm for vm in vms if vm.ready and (vm.service, vm.account) in failures] if failures else []
+
+
+def _in_vain(view: ClusterView, vms: Sequence[Vm]) -> list[Vm]:
+    """Those that found no room at a site where there are others, but no scalable one."""
+    fixed = _fixed(view)
+    others = [vm for vm in vms if vm.phase != "Failed"]
+    sites = {vm.account for vm in others} - {vm.account for vm in others if vm.service not in fixed}
+    return [
+        vm
+        for vm in vms
+        if vm.phase == "Failed" and vm.verdict and vm.verdict.reason == CLOUD_FULL and vm.account in sites
+    ]
 
 
 def _is_launch_failure(vm: Vm) -> bool:

@@ -146,6 +146,10 @@ class _Placer:
         if candidate.blocked:
             self.result.why[candidate.key] = candidate.blocked
             return False
+        refused = [self._refused(candidate, one) for one in self.ask.scalable if self.left[one.name] > 0]
+        if scalable and refused and all(refused):
+            self.result.why[candidate.key] = refused[0]
+            return False
         room = self.rooms[candidate.key].copy()
         needs = [(service, self._short(service, candidate.key)) for service in self.ask.fixed]
         found = [self._try(candidate, service, short, room) for service, short in needs]

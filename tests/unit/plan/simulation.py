@@ -38,6 +38,7 @@ class Simulation:
         self.story: list[str] = []
         self.outcomes: list[tuple[tuple[str, ...], ...]] = []
         self._said: dict[ObjectKey, str] = {}
+        self.restarts = True
         if self.random and trouble:
             self.world.fails = lambda _: self._chance(0.1)
 
@@ -68,7 +69,8 @@ class Simulation:
 
     def settle(self) -> None:
         """Rounds until one in the default order changes nothing."""
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
+            self.restarts = number < ROUNDS // 4  # a gateway that forgets without end waits for nothing
             changes = self.world.changes
             self._round(self.random)
             if self.world.changes == changes:
@@ -100,7 +102,7 @@ class Simulation:
         if order:
             order.shuffle(tasks)
             tasks = [task for task in tasks if self._chance(0.8)]
-            if self.trouble and self._chance(0.02):
+            if self.trouble and self.restarts and self._chance(0.02):
                 self.world.restart_gateway()
         for task in tasks:
             if isinstance(task, ObjectKey):

@@ -78,6 +78,19 @@ def test_scalable_failures_hold_back_their_service_only() -> None:
     assert held_back(memory, 121.0) == {}
 
 
+def test_a_lack_of_room_is_one_where_a_site_stands_for_nothing_else() -> None:
+    master = instance("batch-master-0", phase="Ready", ready="True")
+    nobody, refused = Memory(), failed(0, "worker", "CloudFull")
+    assert counted(see(refused)) == {}, "nothing stands there, so nothing is paid for"
+    assert counted(see(refused, master, instance("batch-worker-1", phase="Ready", ready="True"))) == {}
+    once = see(refused, master, memory=nobody)
+    assert counted(once) == {("worker", HOME): (1, 0.0)}
+    again = see(failed(1, "worker", "CloudFull"), master, memory=once, monotonic=100)
+    assert counted(again) == {("worker", HOME): (2, 160.0)}
+    assert held_back(again, 159) != {}
+    assert counted(see(instance("batch-worker-2", phase="Ready", ready="True"), memory=again, monotonic=170)) == {}
+
+
 @pytest.mark.parametrize("reason", ["CloudFull", "ImageMissing", "FlavorMissing"])
 def test_what_the_account_remembers_itself_is_no_failure(reason: str) -> None:
     assert not see(failed(0, reason=reason)).failures
