@@ -40,6 +40,8 @@ class AccountWriter:
         if patch is None:
             self._settled = known
         self._repeats = patch is not None and self._undone(patch)
+        if self._repeats and patch is not None and "limit" in patch:
+            self._state.ask_limits = True  # another agent was told another one: one of us is not up to date
         return patch is not None and not self._repeats
 
     async def warn_of_rival(self, account: CloudAccount) -> None:

@@ -28,6 +28,8 @@ from tests.faults.run import run
         ("restored", 20018),
         # Two agents: the first one's launch was refused, and it took that for the end of the second one's claim too.
         ("mix", 41005),
+        # Two agents had asked for an account's limits at different times, and wrote them over each other without end.
+        ("mix", 42037),
     ],
 )
 def test_it_stays_mended(case: str, seed: int) -> None:
