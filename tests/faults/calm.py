@@ -152,6 +152,8 @@ def _vms(world: World, records: list[Object]) -> Iterator[str]:
     for sky, one in machines(world.skies, coming=True):
         if is_managed(one, sky, world.history.records):
             found[identity(one)].append((sky.name, one.id))
+            if one.broken:  # which listings that lag behind show later
+                yield f"the VM {one.id} is broken, and not replaced yet"
     for record in records:
         own = found.pop(record["spec"]["id"], [])
         if own != [(account_of(record), vm_of(record))]:
