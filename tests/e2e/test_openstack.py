@@ -266,6 +266,8 @@ def test_what_nova_itself_refuses_goes_elsewhere_until_the_strangers_who_took_th
     assert scene.world.condition("cloudaccount", "home", "CapacityAvailable")["status"] == "False"
     for one in strangers:
         admin.call("DELETE", "compute", f"/servers/{one}")
+    until("they are gone", lambda: running(admin, scene.home, 3))
+    until("they count no more", lambda: instances(scene.world, "foreign") == 0)
     until("room", lambda: scene.world.condition("cloudaccount", "home", "CapacityAvailable")["reason"] == "HasRoom")
     assert marks(scene.world) == []
     scene.scale(6)
