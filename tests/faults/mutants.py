@@ -86,7 +86,7 @@ def _token_per_attempt(installation: str, record: Instance) -> str:
     return f"{installation}-{record.name}-{next(_numbers)}"
 
 
-async def _no_claim(_self: Any, record: Instance) -> Instance:
+async def _no_claim(_self: Any, record: Instance, _track: Track) -> Instance:
     return record
 
 

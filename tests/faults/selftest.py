@@ -1,6 +1,6 @@
 """`python -m tests.faults.selftest`: plants known bugs one by one; the harness must find each, and non-zero if not.
 
-SEEDS is how many seeds of each case a bug may take (60 where left out), MUTANTS which bugs, by words of their names.
+SEEDS is how many seeds of each case a bug may take (100 where left out), MUTANTS which bugs, by words of their names.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def hunt(name: str) -> tuple[bool, str]:
     logging.disable(logging.WARNING)
     mutant = next(one for one in MUTANTS if one.name == name)
     cases = [next(case for case in CASES if case.name == wanted) for wanted in mutant.cases]
-    seeds = number("SEEDS", 60, least=1)
+    seeds = number("SEEDS", 100, least=1)
     for seed in range(seeds):
         for case in cases:
             violations = planted(mutant, case, seed)
