@@ -36,7 +36,7 @@ def slow_end(record: Instance, ending: list[VM], track: Track, view: View, until
 def _told(record: Instance, vm: VM) -> str:
     """What its status says of that VM in that state already."""
     ready = find(record.status.conditions, "Ready")
-    same = ready is not None and ready.reason == REASON and _place(vm) in ready.message
+    same = ready is not None and ready.reason == REASON and f"{_place(vm)} since" in ready.message
     return ready.message if ready is not None and same else ""
 
 

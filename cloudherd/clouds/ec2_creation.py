@@ -34,9 +34,7 @@ class Creation:
     def one(self, request: LaunchRequest) -> VM:
         fields = self._fields(request, 1)
         try:
-            (vm,) = self._run(fields, request, 1)
-            if vm is None:
-                raise ec2_xml.NotUnderstoodError
+            vm = self._run(fields, request, 1)[0]
             return vm if self._tags_at_launch else self._tag(vm, request)
         except CloudError as error:
             failed = of_creation(error)
@@ -45,15 +43,18 @@ class Creation:
     def several(self, requests: Sequence[LaunchRequest]) -> list[VM | None]:
         """As `BatchDriver.create_vms` says."""
         request = ec2_batch.together(requests)
-        fields = self._fields(request, len(requests))
+        made = self._twice(self._fields(request, len(requests)), request, len(requests))
+        return [made.get(number) for number in range(len(requests))]
+
+    def _twice(self, fields: Mapping[str, str], request: LaunchRequest, count: int) -> dict[int, VM]:
         try:
-            return self._run(fields, request, len(requests))
+            return self._run(fields, request, count)
         except CloudError as error:
             failed = of_creation(error)
         if failed.kind is not ErrorKind.UNKNOWN:
             raise self._refused(failed)
         try:
-            return self._run(fields, request, len(requests))
+            return self._run(fields, request, count)
         except CloudError as error:
             failed = CloudError(ErrorKind.UNKNOWN, error.code, error.message)  # of the first time nothing is known
         raise failed
@@ -73,14 +74,14 @@ class Creation:
             return run_instances(request, options, image, place, tags=self._tags_at_launch, count=count)
         raise failed
 
-    def _run(self, fields: Mapping[str, str], request: LaunchRequest, count: int) -> list[VM | None]:
-        """The VMs by their number in the call; at least one is there."""
+    def _run(self, fields: Mapping[str, str], request: LaunchRequest, count: int) -> dict[int, VM]:
+        """The VMs by their number in the call; at least one, and that is the first where one is asked for."""
         root = self._api.call("RunInstances", fields, confidential(request.user_data))
         items = ec2_xml.items(root, "instancesSet")
         made = {ec2_xml.launch_index(item) if count > 1 else 0: ec2_xml.to_vm(item) for item in items}
         if not made or not set(made) <= set(range(count)):
             raise ec2_xml.NotUnderstoodError
-        return [made.get(number) for number in range(count)]
+        return made
 
     def _refused(self, error: CloudError) -> CloudError:
         if error.kind in {ErrorKind.INVALID, ErrorKind.NOT_FOUND}:

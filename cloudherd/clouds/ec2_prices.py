@@ -6,14 +6,18 @@ prices. The table is large, so that of it only the regions that accounts are in 
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 
 from libcloud import pricing
+
+_LOCK = threading.Lock()
 
 
 @cache
 def prices(region: str) -> dict[str, float]:
     """By instance type; what the table does not know, or knows as free, is left out."""
-    table = pricing.get_pricing("compute", "ec2_linux")
-    pricing.invalidate_module_pricing_cache("compute", "ec2_linux")
+    with _LOCK:  # libcloud keeps what it reads in a place that is all threads', where another one may just drop it
+        table = pricing.get_pricing("compute", "ec2_linux")
+        pricing.invalidate_module_pricing_cache("compute", "ec2_linux")
     return {name: float(by_region[region]) for name, by_region in table.items() if float(by_region.get(region) or 0)}

@@ -35,6 +35,7 @@ def exact(world: World, at_aws: int) -> bool:
 
 
 def test_a_scale_up_takes_few_calls_and_every_instance_has_its_own_vm(world: World) -> None:
+    world.front.slowness = lambda: 0.5  # as a cloud is: others come while one call is under way
     world.apply(world.cluster(workers=30))
     world.wait_ready(master=2, worker=30)
     assert world.counts() == {"home master": 1, "home worker": 3, "aws master": 1, "aws worker": 27}

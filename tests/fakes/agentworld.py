@@ -181,6 +181,19 @@ class World:
                 assert form not in repr((shown, tags))
 
 
+def told(world: World, type_: str = "Ready", account: str = "home") -> tuple[str, str]:
+    """What a condition of an account says, and its reason."""
+    condition = world.condition(type_, account)
+    assert condition is not None
+    return condition.status, condition.reason
+
+
+def message(world: World, account: str = "home") -> str:
+    condition = world.condition("Ready", account)
+    assert condition is not None
+    return condition.message
+
+
 @asynccontextmanager
 async def agent_at_work(seed: int = 0, *, settings: AgentSettings | None = None, **cloud: Any) -> AsyncIterator[World]:
     """A world with one account, physics/home, that is ready."""

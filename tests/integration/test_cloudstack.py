@@ -286,17 +286,6 @@ class TestRoom:
 
 
 class TestPower:
-    def test_a_guest_that_is_deaf_runs_on_after_a_shutdown_and_is_stopped_by_force(
-        self, server: CloudStack, driver: CloudStackDriver
-    ) -> None:
-        vm = running(driver)
-        server.deaf = True
-        driver.power(vm.id, Verb.SHUT_DOWN)
-        assert seen(driver, vm.id).state is not VMState.STOPPED
-        eventually(lambda: seen(driver, vm.id).state is VMState.RUNNING)
-        driver.power(vm.id, Verb.STOP)
-        eventually(lambda: seen(driver, vm.id).state is VMState.STOPPED)
-
     def test_a_vm_on_its_way_is_busy(self, server: CloudStack, driver: CloudStackDriver) -> None:
         vm = running(driver)
         server.machines[0].passing = ("Stopping", float("inf"))

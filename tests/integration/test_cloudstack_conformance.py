@@ -56,6 +56,7 @@ class TestCloudStack(ProviderConformance):
             refused=lambda: account(credentials={**ALICE, "secretKey": "another-secret"}),
             dead=lambda: account(endpoint=f"http://127.0.0.1:{free_port()}"),
             fill=fill,
+            deafen=lambda: setattr(server, "deaf", True),
             lose_next_reply=lambda: server.faults.append(Fault("lose", "deployVirtualMachine")),
             break_listing=break_listing,
         )

@@ -201,17 +201,6 @@ class TestLaunch:
 
 
 class TestPower:
-    def test_a_guest_that_is_deaf_runs_on_after_a_shutdown_and_is_switched_off(
-        self, server: OpenNebula, driver: OpenNebulaDriver
-    ) -> None:
-        vm = running(driver)
-        server.deaf = True
-        driver.power(vm.id, Verb.SHUT_DOWN)
-        assert seen(driver, vm.id).state is not VMState.STOPPED
-        eventually(lambda: seen(driver, vm.id).state is VMState.RUNNING)
-        driver.power(vm.id, Verb.STOP)
-        eventually(lambda: seen(driver, vm.id).state is VMState.STOPPED)
-
     def test_on_its_way_down_it_can_only_be_switched_off(self, server: OpenNebula, driver: OpenNebulaDriver) -> None:
         vm = running(driver)
         machine = server.machines[int(vm.id)]

@@ -53,5 +53,6 @@ class TestOpenNebula(ProviderConformance):
             refused=lambda: account(credentials={**ALICE, "password": "a wrong word"}),
             dead=lambda: account(endpoint=f"http://127.0.0.1:{free_port()}"),
             fill=fill,
+            deafen=lambda: setattr(server, "deaf", True),
             lose_next_reply=lambda: server.faults.append(Fault("lose", "template.instantiate")),
         )

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +117,13 @@ def libcloud() -> Iterator[Cloud]:
         yield Cloud("libcloud", ocean.url, ocean.calls.copy, {"key": "alices-token"}, asked, settings)
 
 
+@pytest.fixture
+def ca_file(tmp_path: Path) -> Path:
+    file = tmp_path / "cas.pem"
+    file.write_bytes(CA.cert_pem.bytes())
+    return file
+
+
 @pytest.fixture(scope="module", params=[ec2, openstack, opennebula, cloudstack, libcloud], ids=lambda one: one.__name__)
 def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     with request.param() as cloud:
@@ -149,25 +157,21 @@ def test_the_accounts_own_ca_is_believed_and_by_no_other_account(cloud: Cloud) -
 
 
 def test_a_ca_of_the_process_is_believed_by_all_and_a_bundle_comes_on_top(
-    cloud: Cloud, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, ca_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / "cas.pem"
-    file.write_bytes(CA.cert_pem.bytes())
-    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
     with cloud.with_certificate(CA.issue_cert(HOST)) as driver:
         assert driver().list_vms().complete
         assert driver(caBundle=trustme.CA().cert_pem.bytes().decode()).list_vms().complete
 
 
 def test_nothing_else_in_the_environment_is_believed_or_switches_it_off(
-    cloud: Cloud, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, ca_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / "cas.pem"
-    file.write_bytes(CA.cert_pem.bytes())
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(file))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca_file))
     monkeypatch.setenv("CURL_CA_BUNDLE", "")
     monkeypatch.setattr("libcloud.security.VERIFY_SSL_CERT", False)
-    monkeypatch.setattr("libcloud.security.CA_CERTS_PATH", str(file))
+    monkeypatch.setattr("libcloud.security.CA_CERTS_PATH", str(ca_file))
     with cloud.with_certificate(CA.issue_cert(HOST)) as driver:
         assert not_trusted(driver().list_vms)
 

@@ -56,6 +56,7 @@ class CloudUnderTest:
     dead: Callable[[], Connection] | None = None  # one that nothing answers from now on
     fill: Callable[[], None] | None = None  # from now on the cloud has no room
     lose_next_reply: Callable[[], None] | None = None  # the next creation happens, its answer never arrives
+    deafen: Callable[[], None] | None = None  # from now on guests do not go down when they are told to
     break_listing: Callable[[], None] | None = None  # the next listing of `many` VMs fails after its first page
 
     @property

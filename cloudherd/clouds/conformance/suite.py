@@ -324,6 +324,22 @@ class ProviderConformance:
         seen = listed(driver)[vm.id]
         assert (seen.name, dict(seen.tags)) == (vm.name, dict(vm.tags))
 
+    def test_a_guest_that_is_deaf_runs_on_after_a_shutdown_and_is_switched_off(
+        self, cloud: CloudUnderTest, driver: Driver
+    ) -> None:
+        declared({Verb.SHUT_DOWN, Verb.STOP} <= cloud.capabilities.verbs, "way to shut down, and to stop")
+        deafen = given(cloud.deafen, "no way to make guests deaf given")
+        vm = driver.create_vm(launch(cloud))
+        wait_state(cloud, driver, vm.id, VMState.RUNNING)
+        deafen()
+        ask(cloud, driver, vm.id, Verb.SHUT_DOWN)
+        seen = driver.get_vm(vm.id)
+        assert seen is not None
+        assert seen.state is not VMState.STOPPED
+        wait_state(cloud, driver, vm.id, VMState.RUNNING)
+        ask(cloud, driver, vm.id, Verb.STOP)
+        wait_state(cloud, driver, vm.id, VMState.STOPPED)
+
     # What an account can have
 
     def test_the_flavor_is_among_the_sizes_with_what_it_holds(self, cloud: CloudUnderTest, driver: Driver) -> None:

@@ -94,3 +94,10 @@ def test_why_one_had_no_room_is_told_however_long_its_end_takes() -> None:
     full = says("CloudFull", phase="Failed")
     look(track, ending(), 0, full)
     assert look(track, ending(), 3600, full) == Nothing()
+
+
+def test_what_is_told_of_one_vm_is_not_told_of_another_whose_id_it_begins_with() -> None:
+    told = says("EndsSlowly", "the cloud has been ending the VM i-10 since 2027-01-15T08:01:00Z at the latest")
+    assert look(remembered(), ending(""), 60, told) == Nothing()
+    same = says("EndsSlowly", "the cloud has been ending the VM i-1 since 2027-01-15T08:01:00Z at the latest")
+    assert isinstance(look(remembered(), ending(""), 60, same), Report)

@@ -41,6 +41,7 @@ def cloud_under_test(directory: Path, **settings: object) -> CloudUnderTest:
         refused=refused,
         dead=dead,
         fill=lambda: truth.inject(faults.full()),
+        deafen=lambda: truth.inject(faults.deaf()),
         lose_next_reply=lambda: truth.inject(faults.lose_reply()),
         break_listing=lambda: truth.inject(faults.truncated()),
     )

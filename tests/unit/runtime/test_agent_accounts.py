@@ -10,20 +10,8 @@ import pytest
 from cloudherd.clouds.protocol import CloudError, ErrorKind, LaunchRequest
 from cloudherd.runtime import kinds
 from cloudherd.runtime.ports import Kind, Object
-from tests.fakes.agentworld import NAMESPACE, SYSTEM, World, agent_at_work
+from tests.fakes.agentworld import NAMESPACE, SYSTEM, World, agent_at_work, message, told
 from tests.fakes.clock import on_virtual_time
-
-
-def told(world: World, type_: str = "Ready", account: str = "home") -> tuple[str, str]:
-    condition = world.condition(type_, account)
-    assert condition is not None
-    return condition.status, condition.reason
-
-
-def message(world: World, account: str = "home") -> str:
-    condition = world.condition("Ready", account)
-    assert condition is not None
-    return condition.message
 
 
 async def patch(world: World, kind: Kind, name: str, body: Object) -> None:

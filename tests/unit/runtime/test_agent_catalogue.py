@@ -7,20 +7,8 @@ from typing import Literal
 
 from cloudherd.clouds.protocol import CloudError, ErrorKind, Image, Size
 from cloudherd.runtime import kinds
-from tests.fakes.agentworld import NAMESPACE, World, agent_at_work
+from tests.fakes.agentworld import NAMESPACE, World, agent_at_work, message, told
 from tests.fakes.clock import on_virtual_time
-
-
-def ready(world: World, account: str = "home") -> tuple[str, str]:
-    condition = world.condition("Ready", account)
-    assert condition is not None
-    return condition.status, condition.reason
-
-
-def message(world: World, account: str = "home") -> str:
-    condition = world.condition("Ready", account)
-    assert condition is not None
-    return condition.message
 
 
 def flavors(world: World, account: str = "home") -> list[str]:
@@ -53,7 +41,7 @@ async def test_a_new_account_whose_images_cannot_be_asked_for_says_so_and_heals_
         refuse(world, "other", "images")
         await world.account("other")
         await world.clock.advance(5)
-        assert ready(world, "other") == ("False", "CatalogueUnknown")
+        assert told(world, account="other") == ("False", "CatalogueUnknown")
         assert message(world, "other") == (
             "the cloud's images could not be asked for: NotOneZone: request 1: there is no zone moon"
         )
@@ -65,8 +53,8 @@ async def test_a_new_account_whose_images_cannot_be_asked_for_says_so_and_heals_
         assert len(world.server.writes(kinds.CLOUD_ACCOUNT)) == written, "other words are no news"
         heal(world, "other")
         await world.clock.advance(62)
-        assert ready(world, "other") == ("True", "Ready")
-        assert ready(world) == ("True", "Ready")
+        assert told(world, account="other") == ("True", "Ready")
+        assert told(world) == ("True", "Ready")
 
 
 @on_virtual_time
@@ -76,7 +64,7 @@ async def test_where_flavors_cannot_be_asked_for_none_is_called_unknown() -> Non
         refuse(world, "other", "sizes", kind=ErrorKind.UNREACHABLE)
         await world.account("other")
         await world.clock.advance(5)
-        assert ready(world, "other") == ("False", "CatalogueUnknown")
+        assert told(world, account="other") == ("False", "CatalogueUnknown")
         assert message(world, "other").startswith("the cloud's flavors could not be asked for: ")
         assert (flavors(world, "other"), lacking(world, "other")) == ([], [])
 
@@ -87,17 +75,17 @@ async def test_what_was_told_before_is_used_on_by_this_agent_and_the_next() -> N
         await world.clock.advance(5)
         refuse(world, "home", "sizes", "images")
         await world.clock.advance(3700)
-        assert ready(world) == ("True", "CatalogueOutdated")
+        assert told(world) == ("True", "CatalogueOutdated")
         await world.instance("batch-worker-0")
         await world.clock.until(world.all_are("Ready", 1))
         await world.kill()
         world.start()
         await world.instance("batch-worker-1")
         await world.clock.until(world.all_are("Ready", 2), within=120)
-        assert (ready(world), flavors(world)) == (("True", "CatalogueOutdated"), ["large", "small"])
+        assert (told(world), flavors(world)) == (("True", "CatalogueOutdated"), ["large", "small"])
         heal(world, "home")
         await world.clock.advance(62)
-        assert ready(world) == ("True", "Ready")
+        assert told(world) == ("True", "Ready")
 
 
 @on_virtual_time
@@ -118,7 +106,7 @@ async def test_a_flavor_of_which_there_are_two_is_not_offered_until_there_is_one
         cloud.sizes.append(Size("f-9", "sim.small", 8, 64 * 1024**3))
         await world.account("other")
         await world.clock.advance(5)
-        assert ready(world, "other") == ("True", "FlavorAmbiguous")
+        assert told(world, account="other") == ("True", "FlavorAmbiguous")
         sentence = "2 flavors of its cloud are called sim.small: give the ID of one (f-1, f-9) in spec.flavors.small"
         assert message(world, "other") == f"{sentence}; the others are used"
         assert lacking(world, "other") == [("FlavorAmbiguous", "small", sentence)]
@@ -129,7 +117,7 @@ async def test_a_flavor_of_which_there_are_two_is_not_offered_until_there_is_one
         assert len(world.server.writes(kinds.CLOUD_ACCOUNT)) == written
         cloud.sizes.remove(Size("f-9", "sim.small", 8, 64 * 1024**3))
         await world.clock.advance(62)
-        assert (ready(world, "other"), lacking(world, "other")) == (("True", "Ready"), [])
+        assert (told(world, account="other"), lacking(world, "other")) == (("True", "Ready"), [])
         assert flavors(world, "other") == ["large", "small"]
 
 
@@ -145,7 +133,7 @@ async def test_an_id_tells_which_one_is_meant_at_once() -> None:
         ids = {"flavors": {"small": "f-9"}, "images": {"debian-12": "i-2"}}
         await world.user.patch(kinds.CLOUD_ACCOUNT, NAMESPACE, "other", {"spec": ids})
         await world.clock.advance(2)
-        assert (ready(world, "other"), lacking(world, "other")) == (("True", "Ready"), [])
+        assert (told(world, account="other"), lacking(world, "other")) == (("True", "Ready"), [])
         (small,) = (one for one in world.account_now("other").status.flavors if one.name == "small")
         assert (small.id, small.cpus) == ("f-9", 8)
 
@@ -164,10 +152,10 @@ async def test_a_second_image_of_the_name_is_found_when_the_first_launch_is_refu
         await world.instance("batch-worker-0")
         await world.clock.until(world.all_are("Failed", 1), within=5)
         await world.clock.advance(62)
-        assert ready(world) == ("True", "ImageAmbiguous")
+        assert told(world) == ("True", "ImageAmbiguous")
         del world.home.images[1]
         await world.clock.advance(62)
-        assert ready(world) == ("True", "Ready")
+        assert told(world) == ("True", "Ready")
         await world.delete("batch-worker-0")
         await world.instance("batch-worker-1")
         await world.clock.until(lambda: world.phases().get("batch-worker-1") == "Ready", within=10)
